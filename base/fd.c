@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int fd_close(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return -1;
+}
+
+ssize_t fd_read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (used < size - 1 && (n = read(fd, buf + used, size - 1 - used)) > 0)
+		used += (size_t)n;
+	if (n < 0)
+		n = -errno;
+	fd_close(fd);
+	buf[used] = '\0';
+	return n < 0 ? n : (ssize_t)used;
+}
+
+long fd_status_number(pid_t pid, const char *field)
+{
+	char path[64], text[4096], *at = text;
+	size_t length = strlen(field);
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	n = fd_read_file(path, text, sizeof text);
+	if (n < 0)
+		return n;
+	while (at != NULL && *at != '\0') {
+		if (strncmp(at, field, length) == 0 && at[length] == ':')
+			return strtol(at + length + 1, NULL, 10);
+		at = strchr(at, '\n');
+		at = at ? at + 1 : NULL;
+	}
+	return -ENODATA;
+}
