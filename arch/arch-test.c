@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/user.h>
+
+#include "arch/arch.h"
+
+static const struct arch *const all[] = { &arch_x86_64, &arch_i386 };
+
+static void every_id_finds_its_descriptor(void **state)
+{
+	(void)state;
+	assert_ptr_equal(arch_by_id(1), &arch_x86_64);
+	assert_ptr_equal(arch_by_id(2), &arch_i386);
+	assert_null(arch_by_id(0));
+	assert_null(arch_by_id(3));
+	assert_int_equal(arch_x86_64.word_size, 8);
+	assert_int_equal(arch_i386.word_size, 4);
+}
+
+static void no_register_name_is_used_twice(void **state)
+{
+	(void)state;
+	for (size_t a = 0; a < 2; a++)
+		for (size_t i = 0; i < all[a]->register_count; i++)
+			assert_ptr_equal(arch_find_register(all[a], all[a]->registers[i].name),
+					 &all[a]->registers[i]);
+}
+
+static size_t set_size(const struct arch *a, uint32_t set)
+{
+	switch (set) {
+	case NT_PRSTATUS:
+		return a->word_size == 8 ? 27 * 8 : 17 * 4;
+	case NT_PRFPREG:
+		return a->word_size == 8 ? 512 : 108;
+	case NT_PRXFPREG:
+		return 512;
+	default:
+		return 576 + 256;
+	}
+}
+
+static void every_register_lies_in_its_set(void **state)
+{
+	uint8_t bytes[1024] = { 0 }, value[32];
+
+	(void)state;
+	for (size_t a = 0; a < 2; a++)
+		for (size_t i = 0; i < all[a]->register_count; i++) {
+			const struct arch_register *r = &all[a]->registers[i];
+
+			assert_true(r->width <= sizeof value);
+			assert_int_equal(
+				arch_register_get(r, bytes, set_size(all[a], r->set), value), 0);
+		}
+}
+
+static void x86_64_offsets_are_those_of_the_c_library(void **state)
+{
+	(void)state;
+#define AT(field)                                                          \
+	assert_int_equal(arch_find_register(&arch_x86_64, #field)->offset, \
+			 offsetof(struct user_regs_struct, field));
+	AT(r15) AT(r14) AT(r13) AT(r12) AT(rbp) AT(rbx) AT(r11) AT(r10) AT(r9) AT(r8) AT(rax)
+	AT(rcx) AT(rdx) AT(rsi) AT(rdi) AT(orig_rax) AT(rip) AT(cs) AT(eflags) AT(rsp) AT(ss)
+	AT(fs_base) AT(gs_base) AT(ds) AT(es) AT(fs) AT(gs)
+#undef AT
+	assert_int_equal(arch_find_register(&arch_x86_64, "mxcsr")->offset,
+			 offsetof(struct user_fpregs_struct, mxcsr));
+	assert_int_equal(arch_find_register(&arch_x86_64, "st0")->offset,
+			 offsetof(struct user_fpregs_struct, st_space));
+	assert_int_equal(arch_find_register(&arch_x86_64, "xmm0")->offset,
+			 offsetof(struct user_fpregs_struct, xmm_space));
+}
+
+static void a_part_of_a_register_leaves_the_rest_alone(void **state)
+{
+	uint64_t regs[27] = { 0 };
+	uint8_t one = 0xee;
+
+	(void)state;
+	regs[10] = 0x1122334455667788;
+	assert_int_equal(arch_register_put(arch_find_register(&arch_x86_64, "ah"), regs,
+					   sizeof regs, &one), 0);
+	assert_true(regs[10] == 0x112233445566ee88);
+}
+
+static void a_ymm_register_is_put_together_from_two_halves(void **state)
+{
+	const struct arch_register *r = arch_find_register(&arch_x86_64, "ymm3");
+	uint8_t set[832] = { 0 }, value[32], back[32];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof value; i++)
+		value[i] = (uint8_t)(i + 1);
+	assert_int_equal(arch_register_put(r, set, sizeof set, value), 0);
+	assert_int_equal(set[160 + 48], 1);
+	assert_int_equal(set[576 + 48], 17);
+	assert_int_equal(set[512], 6);
+	assert_int_equal(arch_register_get(r, set, sizeof set, back), 0);
+	assert_memory_equal(value, back, sizeof value);
+	assert_int_equal(arch_register_get(r, set, 576, back), -ENODATA);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_id_finds_its_descriptor),
+		cmocka_unit_test(no_register_name_is_used_twice),
+		cmocka_unit_test(every_register_lies_in_its_set),
+		cmocka_unit_test(x86_64_offsets_are_those_of_the_c_library),
+		cmocka_unit_test(a_part_of_a_register_leaves_the_rest_alone),
+		cmocka_unit_test(a_ymm_register_is_put_together_from_two_halves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* An instruction set architecture as one constant descriptor, chosen at run time per task. */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Where a register lies in the register sets that PTRACE_GETREGSET gives. One that is
+ * scattered has a second piece in the same set, which follows the first in its value.
+ */
+struct arch_register {
+	const char *name;
+	uint32_t set;	      /* NT_* of <elf.h> */
+	uint16_t offset;
+	uint16_t width;	      /* bytes of the whole value */
+	uint16_t high_offset; /* of the second piece */
+	uint16_t high_width;  /* 0: there is one piece only */
+	uint16_t mark_offset; /* a write must set mark_bits in the 64-bit word here */
+	uint16_t mark_bits;   /* 0: no mark needed */
+};
+
+struct arch {
+	unsigned id; /* enum cotrace_arch, as a plain number */
+	const char *name;
+	unsigned word_size; /* bytes of a pointer and of a system call argument */
+	const struct arch_register *registers;
+	size_t register_count;
+};
+
+extern const struct arch arch_x86_64;
+extern const struct arch arch_i386;
+
+/* NULL when there is no such architecture. */
+const struct arch *arch_by_id(unsigned id);
+/* By exact name, such as "rip" or "xmm3"; NULL when @a has none of it. */
+const struct arch_register *arch_find_register(const struct arch *a, const char *name);
+
+/*
+ * Moves a value between a register's place in its set and @value (width bytes, in the
+ * target's byte order). Return 0, or -ENODATA when the set is too short to hold it.
+ */
+int arch_register_get(const struct arch_register *r, const void *set, size_t size, void *value);
+int arch_register_put(const struct arch_register *r, void *set, size_t size, const void *value);
+
+#endif
