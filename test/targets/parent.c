@@ -55,13 +55,16 @@ static void fault(void)
 static void stop_itself(void)
 {
 	raise(SIGSTOP);
+	usleep(150000); /* the parent shall see the continue by itself */
 	_exit(4);
 }
 
 static void stop_often(void)
 {
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		raise(SIGSTOP);
+		usleep(150000);
+	}
 	_exit(6);
 }
 
@@ -155,7 +158,7 @@ static const struct scenario scenarios[] = {
 	{ "killed-while-stopped", rest, "g.SwKwn", NORMAL },
 	{ "stops-itself", stop_itself, "gwnCwwn", NORMAL },
 	{ "stops-often", stop_often, "gwCwwCwwCwwn", NORMAL },
-	{ "nobody-waits", stop_itself, "g.C.w", NORMAL },
+	{ "nobody-waits", stop_itself, "g.C....w", NORMAL },
 	{ "leader-first", leader_first, "gpnwn", NORMAL },
 	{ "group-exit", exit_with_threads, "gwn", NORMAL },
 	{ "exec", exec_program, "gwn", NORMAL },
