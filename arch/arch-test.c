@@ -69,12 +69,15 @@ static void x86_64_offsets_are_those_of_the_c_library(void **state)
 #define AT(field)                                                          \
 	assert_int_equal(arch_find_register(&arch_x86_64, #field)->offset, \
 			 offsetof(struct user_regs_struct, field));
-	AT(r15) AT(r14) AT(r13) AT(r12) AT(rbp) AT(rbx) AT(r11) AT(r10) AT(r9) AT(r8) AT(rax)
-	AT(rcx) AT(rdx) AT(rsi) AT(rdi) AT(orig_rax) AT(rip) AT(cs) AT(eflags) AT(rsp) AT(ss)
-	AT(fs_base) AT(gs_base) AT(ds) AT(es) AT(fs) AT(gs)
+	AT(r15)
+	AT(r14)
+	AT(r13)
+	AT(r12) AT(rbp) AT(rbx) AT(r11) AT(r10) AT(r9) AT(r8) AT(rax) AT(rcx) AT(rdx) AT(rsi)
+		AT(rdi) AT(orig_rax) AT(rip) AT(cs) AT(eflags) AT(rsp) AT(ss) AT(fs_base)
+			AT(gs_base) AT(ds) AT(es) AT(fs) AT(gs)
 #undef AT
-	assert_int_equal(arch_find_register(&arch_x86_64, "mxcsr")->offset,
-			 offsetof(struct user_fpregs_struct, mxcsr));
+				assert_int_equal(arch_find_register(&arch_x86_64, "mxcsr")->offset,
+						 offsetof(struct user_fpregs_struct, mxcsr));
 	assert_int_equal(arch_find_register(&arch_x86_64, "st0")->offset,
 			 offsetof(struct user_fpregs_struct, st_space));
 	assert_int_equal(arch_find_register(&arch_x86_64, "xmm0")->offset,
@@ -89,7 +92,8 @@ static void a_part_of_a_register_leaves_the_rest_alone(void **state)
 	(void)state;
 	regs[10] = 0x1122334455667788;
 	assert_int_equal(arch_register_put(arch_find_register(&arch_x86_64, "ah"), regs,
-					   sizeof regs, &one), 0);
+					   sizeof regs, &one),
+			 0);
 	assert_true(regs[10] == 0x112233445566ee88);
 }
 

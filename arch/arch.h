@@ -12,7 +12,7 @@
  */
 struct arch_register {
 	const char *name;
-	uint32_t set;	      /* NT_* of <elf.h> */
+	uint32_t set; /* NT_* of <elf.h> */
 	uint16_t offset;
 	uint16_t width;	      /* bytes of the whole value */
 	uint16_t high_offset; /* of the second piece */

@@ -7,31 +7,82 @@
 
 #include "arch/arch.h"
 
-#define GENERAL(name, slot) { name, NT_PRSTATUS, (slot) * 4, 4, 0, 0, 0, 0 }
-#define PART(name, slot, at, width) { name, NT_PRSTATUS, (slot) * 4 + (at), width, 0, 0, 0, 0 }
-#define FLOATING(name, offset, width) { name, NT_PRFPREG, offset, width, 0, 0, 0, 0 }
-#define EXTENDED(name, offset, width) { name, NT_PRXFPREG, offset, width, 0, 0, 0, 0 }
+#define GENERAL(name, slot)                                \
+	{                                                  \
+		name, NT_PRSTATUS, (slot)*4, 4, 0, 0, 0, 0 \
+	}
+#define PART(name, slot, at, width)                                   \
+	{                                                             \
+		name, NT_PRSTATUS, (slot)*4 + (at), width, 0, 0, 0, 0 \
+	}
+#define FLOATING(name, offset, width)                       \
+	{                                                   \
+		name, NT_PRFPREG, offset, width, 0, 0, 0, 0 \
+	}
+#define EXTENDED(name, offset, width)                        \
+	{                                                    \
+		name, NT_PRXFPREG, offset, width, 0, 0, 0, 0 \
+	}
 #define ST(n) FLOATING("st" #n, 28 + 10 * (n), 10)
 #define XMM(n) EXTENDED("xmm" #n, 160 + 16 * (n), 16)
-#define YMM(n) { "ymm" #n, NT_X86_XSTATE, 160 + 16 * (n), 32, 576 + 16 * (n), 16, 512, 0x6 }
+#define YMM(n)                                                                            \
+	{                                                                                 \
+		"ymm" #n, NT_X86_XSTATE, 160 + 16 * (n), 32, 576 + 16 * (n), 16, 512, 0x6 \
+	}
 
-#define LEGACY(x, slot)                                                          \
+#define LEGACY(x, slot)                                                             \
 	GENERAL("e" x "x", slot), PART(x "x", slot, 0, 2), PART(x "l", slot, 0, 1), \
 		PART(x "h", slot, 1, 1)
 #define INDEX(x, slot) GENERAL("e" x, slot), PART(x, slot, 0, 2)
 
 static const struct arch_register registers[] = {
-	LEGACY("b", 0), LEGACY("c", 1), LEGACY("d", 2), INDEX("si", 3), INDEX("di", 4),
-	INDEX("bp", 5), LEGACY("a", 6),
-	GENERAL("ds", 7), GENERAL("es", 8), GENERAL("fs", 9), GENERAL("gs", 10),
-	GENERAL("orig_eax", 11), GENERAL("eip", 12), GENERAL("cs", 13), GENERAL("eflags", 14),
-	INDEX("sp", 15), GENERAL("ss", 16),
+	LEGACY("b", 0),
+	LEGACY("c", 1),
+	LEGACY("d", 2),
+	INDEX("si", 3),
+	INDEX("di", 4),
+	INDEX("bp", 5),
+	LEGACY("a", 6),
+	GENERAL("ds", 7),
+	GENERAL("es", 8),
+	GENERAL("fs", 9),
+	GENERAL("gs", 10),
+	GENERAL("orig_eax", 11),
+	GENERAL("eip", 12),
+	GENERAL("cs", 13),
+	GENERAL("eflags", 14),
+	INDEX("sp", 15),
+	GENERAL("ss", 16),
 
-	FLOATING("fctrl", 0, 2), FLOATING("fstat", 4, 2), FLOATING("ftag", 8, 2),
-	EXTENDED("fop", 6, 2), EXTENDED("mxcsr", 24, 4),
-	ST(0), ST(1), ST(2), ST(3), ST(4), ST(5), ST(6), ST(7),
-	XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7),
-	YMM(0), YMM(1), YMM(2), YMM(3), YMM(4), YMM(5), YMM(6), YMM(7),
+	FLOATING("fctrl", 0, 2),
+	FLOATING("fstat", 4, 2),
+	FLOATING("ftag", 8, 2),
+	EXTENDED("fop", 6, 2),
+	EXTENDED("mxcsr", 24, 4),
+	ST(0),
+	ST(1),
+	ST(2),
+	ST(3),
+	ST(4),
+	ST(5),
+	ST(6),
+	ST(7),
+	XMM(0),
+	XMM(1),
+	XMM(2),
+	XMM(3),
+	XMM(4),
+	XMM(5),
+	XMM(6),
+	XMM(7),
+	YMM(0),
+	YMM(1),
+	YMM(2),
+	YMM(3),
+	YMM(4),
+	YMM(5),
+	YMM(6),
+	YMM(7),
 };
 
 const struct arch arch_i386 = {

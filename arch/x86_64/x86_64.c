@@ -7,45 +7,113 @@
 
 #include "arch/arch.h"
 
-#define GENERAL(name, slot) { name, NT_PRSTATUS, (slot) * 8, 8, 0, 0, 0, 0 }
-#define PART(name, slot, at, width) { name, NT_PRSTATUS, (slot) * 8 + (at), width, 0, 0, 0, 0 }
-#define FLOATING(name, offset, width) { name, NT_PRFPREG, offset, width, 0, 0, 0, 0 }
+#define GENERAL(name, slot)                                \
+	{                                                  \
+		name, NT_PRSTATUS, (slot)*8, 8, 0, 0, 0, 0 \
+	}
+#define PART(name, slot, at, width)                                   \
+	{                                                             \
+		name, NT_PRSTATUS, (slot)*8 + (at), width, 0, 0, 0, 0 \
+	}
+#define FLOATING(name, offset, width)                       \
+	{                                                   \
+		name, NT_PRFPREG, offset, width, 0, 0, 0, 0 \
+	}
 #define ST(n) FLOATING("st" #n, 32 + 16 * (n), 10)
 #define XMM(n) FLOATING("xmm" #n, 160 + 16 * (n), 16)
 
 /* The AVX component stands at 576; XSTATE_BV at 512 says that SSE and AVX are in use. */
-#define YMM(n) { "ymm" #n, NT_X86_XSTATE, 160 + 16 * (n), 32, 576 + 16 * (n), 16, 512, 0x6 }
+#define YMM(n)                                                                            \
+	{                                                                                 \
+		"ymm" #n, NT_X86_XSTATE, 160 + 16 * (n), 32, 576 + 16 * (n), 16, 512, 0x6 \
+	}
 
 /* The 64 bit register and the names of its parts. */
-#define LEGACY(x, slot)                                                              \
+#define LEGACY(x, slot)                                                                 \
 	GENERAL("r" x "x", slot), PART("e" x "x", slot, 0, 4), PART(x "x", slot, 0, 2), \
 		PART(x "l", slot, 0, 1), PART(x "h", slot, 1, 1)
-#define INDEX(x, slot)                                                          \
-	GENERAL("r" x, slot), PART("e" x, slot, 0, 4), PART(x, slot, 0, 2), \
-		PART(x "l", slot, 0, 1)
-#define NUMBERED(n, slot)                                                          \
+#define INDEX(x, slot) \
+	GENERAL("r" x, slot), PART("e" x, slot, 0, 4), PART(x, slot, 0, 2), PART(x "l", slot, 0, 1)
+#define NUMBERED(n, slot)                                                                  \
 	GENERAL("r" #n, slot), PART("r" #n "d", slot, 0, 4), PART("r" #n "w", slot, 0, 2), \
 		PART("r" #n "b", slot, 0, 1)
 
 static const struct arch_register registers[] = {
-	NUMBERED(15, 0), NUMBERED(14, 1), NUMBERED(13, 2), NUMBERED(12, 3),
-	INDEX("bp", 4), LEGACY("b", 5),
-	NUMBERED(11, 6), NUMBERED(10, 7), NUMBERED(9, 8), NUMBERED(8, 9),
-	LEGACY("a", 10), LEGACY("c", 11), LEGACY("d", 12),
-	INDEX("si", 13), INDEX("di", 14),
-	GENERAL("orig_rax", 15), GENERAL("rip", 16), PART("eip", 16, 0, 4),
-	GENERAL("cs", 17), GENERAL("eflags", 18), GENERAL("rflags", 18),
-	INDEX("sp", 19), GENERAL("ss", 20),
-	GENERAL("fs_base", 21), GENERAL("gs_base", 22),
-	GENERAL("ds", 23), GENERAL("es", 24), GENERAL("fs", 25), GENERAL("gs", 26),
+	NUMBERED(15, 0),
+	NUMBERED(14, 1),
+	NUMBERED(13, 2),
+	NUMBERED(12, 3),
+	INDEX("bp", 4),
+	LEGACY("b", 5),
+	NUMBERED(11, 6),
+	NUMBERED(10, 7),
+	NUMBERED(9, 8),
+	NUMBERED(8, 9),
+	LEGACY("a", 10),
+	LEGACY("c", 11),
+	LEGACY("d", 12),
+	INDEX("si", 13),
+	INDEX("di", 14),
+	GENERAL("orig_rax", 15),
+	GENERAL("rip", 16),
+	PART("eip", 16, 0, 4),
+	GENERAL("cs", 17),
+	GENERAL("eflags", 18),
+	GENERAL("rflags", 18),
+	INDEX("sp", 19),
+	GENERAL("ss", 20),
+	GENERAL("fs_base", 21),
+	GENERAL("gs_base", 22),
+	GENERAL("ds", 23),
+	GENERAL("es", 24),
+	GENERAL("fs", 25),
+	GENERAL("gs", 26),
 
-	FLOATING("fctrl", 0, 2), FLOATING("fstat", 2, 2), FLOATING("ftag", 4, 2),
-	FLOATING("fop", 6, 2), FLOATING("mxcsr", 24, 4),
-	ST(0), ST(1), ST(2), ST(3), ST(4), ST(5), ST(6), ST(7),
-	XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7),
-	XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
-	YMM(0), YMM(1), YMM(2), YMM(3), YMM(4), YMM(5), YMM(6), YMM(7),
-	YMM(8), YMM(9), YMM(10), YMM(11), YMM(12), YMM(13), YMM(14), YMM(15),
+	FLOATING("fctrl", 0, 2),
+	FLOATING("fstat", 2, 2),
+	FLOATING("ftag", 4, 2),
+	FLOATING("fop", 6, 2),
+	FLOATING("mxcsr", 24, 4),
+	ST(0),
+	ST(1),
+	ST(2),
+	ST(3),
+	ST(4),
+	ST(5),
+	ST(6),
+	ST(7),
+	XMM(0),
+	XMM(1),
+	XMM(2),
+	XMM(3),
+	XMM(4),
+	XMM(5),
+	XMM(6),
+	XMM(7),
+	XMM(8),
+	XMM(9),
+	XMM(10),
+	XMM(11),
+	XMM(12),
+	XMM(13),
+	XMM(14),
+	XMM(15),
+	YMM(0),
+	YMM(1),
+	YMM(2),
+	YMM(3),
+	YMM(4),
+	YMM(5),
+	YMM(6),
+	YMM(7),
+	YMM(8),
+	YMM(9),
+	YMM(10),
+	YMM(11),
+	YMM(12),
+	YMM(13),
+	YMM(14),
+	YMM(15),
 };
 
 const struct arch arch_x86_64 = {

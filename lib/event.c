@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/event.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "lib/decode.h"
+#include "lib/session.h"
+#include "wire/frame.h"
+
+int intake_init(struct intake *in)
+{
+	*in = (struct intake){ .buf = malloc(WIRE_DATAGRAM_MAX) };
+	if (in->buf == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&in->lock, NULL);
+	return 0;
+}
+
+void intake_deinit(struct intake *in)
+{
+	if (in->buf == NULL)
+		return;
+	pthread_mutex_destroy(&in->lock);
+	free(in->buf);
+	in->buf = NULL;
+}
+
+static bool known(const struct wire_header *h)
+{
+	return h->type > WIRE_EVENT(0) && h->type <= WIRE_EVENT(COTRACE_EVENT_MAX) &&
+	       h->type != WIRE_EVENT(COTRACE_EVENT_ENGINE_GONE);
+}
+
+/* Goes past messages that mean nothing to this library, so that `loaded` is exact. */
+static void seek_event(struct intake *in)
+{
+	struct wire_reader next = in->at, body;
+	struct wire_header header;
+
+	while (wire_next(&next, &header, &body) == 1) {
+		if (known(&header)) {
+			in->loaded = true;
+			return;
+		}
+		in->at = next;
+	}
+	in->loaded = false;
+}
+
+static void discard(struct intake *in, int fd)
+{
+	uint8_t byte;
+
+	if (!in->in_socket)
+		return;
+	in->in_socket = false;
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && (errno == EINTR || errno == ECONNRESET))
+		;
+}
+
+/* 1 when an event is loaded, 0 when there is none now, -ESHUTDOWN at the end. */
+static int load(struct intake *in, int fd)
+{
+	while (!in->loaded) {
+		int none;
+		ssize_t n = frame_receive(fd, in->buf, WIRE_DATAGRAM_MAX, &none, MSG_PEEK);
+
+		if (n == -ECONNRESET)
+			continue; /* told once; what was sent before it is still there */
+		if (n == -EAGAIN)
+			return 0;
+		if (n == -ENOMEM || n == -ENOBUFS)
+			return (int)n;
+		if (n <= 0 && n != -EMSGSIZE)
+			return -ESHUTDOWN;
+		in->in_socket = true;
+		wire_reader_init(&in->at, in->buf, n > 0 ? (size_t)n : 0);
+		seek_event(in);
+		if (!in->loaded)
+			discard(in, fd);
+	}
+	return 1;
+}
+
+/* The engine has gone without a word, or after one that has been passed on already. */
+static int end_of_connection(struct intake *in, struct cotrace_event *ev)
+{
+	if (in->end_told)
+		return -ESHUTDOWN;
+	in->end_told = true;
+	memset(ev, 0, sizeof *ev);
+	ev->size = sizeof *ev;
+	ev->kind = COTRACE_EVENT_ENGINE_GONE;
+	ev->seq = in->seq + 1;
+	ev->time_ns = clock_now_ns();
+	return 1;
+}
+
+/* The event comes alone in its datagram, with the fd beside it. */
+static int take_child_fd(struct intake *in, int fd)
+{
+	int got;
+
+	in->in_socket = false;
+	if (frame_receive(fd, in->buf, WIRE_DATAGRAM_MAX, &got, 0) < 0)
+		return -1;
+	return got;
+}
+
+static bool is_child_event(const struct cotrace_event *ev)
+{
+	return ev->kind >= COTRACE_EVENT_FORK && ev->kind <= COTRACE_EVENT_CLONE;
+}
+
+static int take(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink)
+{
+	struct intake *in = &s->intake;
+	struct wire_reader body;
+	struct wire_header header;
+	int r = load(in, s->fd);
+
+	if (r == -ESHUTDOWN)
+		return end_of_connection(in, ev);
+	if (r <= 0)
+		return r;
+	wire_next(&in->at, &header, &body);
+	decode_event(&header, &body, ev, sink);
+	in->seq = ev->seq;
+	if (is_child_event(ev) && ev->child.fd == DECODE_FD_COMES)
+		ev->child.fd = take_child_fd(in, s->fd);
+	seek_event(in);
+	if (!in->loaded)
+		discard(in, s->fd);
+	if (ev->kind == COTRACE_EVENT_SESSION_END)
+		in->end_told = true;
+	return 1;
+}
+
+static int wait_readable(int fd, uint64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct timespec t, *timeout = NULL;
+	int n;
+
+	if (deadline != CLOCK_NEVER) {
+		uint64_t now = clock_now_ns(), left = deadline > now ? deadline - now : 0;
+
+		t.tv_sec = (time_t)(left / CLOCK_SECOND);
+		t.tv_nsec = (long)(left % CLOCK_SECOND);
+		timeout = &t;
+	}
+	n = ppoll(&p, 1, timeout, NULL);
+	return n < 0 ? -errno : n;
+}
+
+static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink,
+		int64_t timeout_ns)
+{
+	uint64_t deadline = CLOCK_NEVER;
+	bool timed = false;
+
+	if (ev->size != sizeof *ev)
+		return -EINVAL;
+	for (;;) {
+		int r;
+
+		pthread_mutex_lock(&s->intake.lock);
+		if (sink != NULL)
+			sink->used = 0;
+		r = take(s, ev, sink);
+		if (r == 1)
+			memories_note(s, ev);
+		pthread_mutex_unlock(&s->intake.lock);
+		if (r != 0 || timeout_ns == 0)
+			return r;
+		if (!timed)
+			deadline = clock_deadline(timeout_ns);
+		timed = true;
+		r = wait_readable(s->fd, deadline);
+		if (r <= 0)
+			return r;
+	}
+}
+
+int cotrace_next(struct cotrace *s, struct cotrace_event *ev, int64_t timeout_ns)
+{
+	int saved = errno, r = next(s, ev, NULL, timeout_ns);
+
+	errno = saved;
+	return r;
+}
+
+int cotrace_next_data(struct cotrace *s, struct cotrace_event *ev, void *data, size_t size,
+		      int64_t timeout_ns)
+{
+	struct decode_sink sink = { .data = data, .size = size > UINT32_MAX ? UINT32_MAX : size };
+	int saved = errno, r = next(s, ev, &sink, timeout_ns);
+
+	errno = saved;
+	return r;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "lib/session.h"
+
+#define SET_MAX 16384u /* larger than any register set that has names here */
+
+/* Copies the set out; its length, and the task's architecture in *arch_id. */
+static ssize_t read_set(struct cotrace *s, uint64_t task, unsigned set, void *buf, size_t size,
+			unsigned *arch_id)
+{
+	struct wire_r_regset_read reply;
+	struct call c;
+	ssize_t n = call_begin(&c, s, WIRE_REGSET_READ);
+
+	if (n < 0)
+		return n;
+	wire_put_regset_read(&c.out, &(struct wire_regset_read){ task, set });
+	n = call_run(&c, -1, CLOCK_NEVER);
+	if (n == 0 && !wire_get_r_regset_read(&c.in, &reply))
+		n = -EPROTO;
+	if (n == 0) {
+		*arch_id = reply.arch;
+		n = (ssize_t)wire_left(&c.in);
+		if ((size_t)n > size)
+			n = -ENOBUFS;
+		else
+			memcpy(buf, wire_get_bytes(&c.in, (size_t)n), (size_t)n);
+	}
+	call_end(&c);
+	return n;
+}
+
+ssize_t cotrace_regset_read(struct cotrace *s, uint64_t task, unsigned set, void *buf, size_t size)
+{
+	unsigned arch_id;
+
+	return read_set(s, task, set, buf, size, &arch_id);
+}
+
+int cotrace_regset_write(struct cotrace *s, uint64_t task, unsigned set, const void *buf,
+			 size_t size)
+{
+	struct call c;
+	int r = call_begin(&c, s, WIRE_REGSET_WRITE);
+
+	if (r < 0)
+		return r;
+	wire_put_regset_write(&c.out, &(struct wire_regset_write){ task, set });
+	wire_put_bytes(&c.out, buf, size);
+	return call_finish(&c);
+}
+
+static const struct arch_register *find(unsigned arch_id, const char *name)
+{
+	const struct arch *a = arch_by_id(arch_id);
+
+	return a != NULL ? arch_find_register(a, name) : NULL;
+}
+
+/*
+ * The set that holds the named register, read into @buf. The task's architecture comes
+ * with the first set read: most often that of the engine, so this is one round trip.
+ */
+static ssize_t read_set_of(struct cotrace *s, uint64_t task, const char *name, void *buf,
+			   const struct arch_register **out)
+{
+	const struct arch_register *r = find(s->arch, name);
+	unsigned set = r != NULL ? r->set : NT_PRSTATUS, arch_id;
+	ssize_t n = read_set(s, task, set, buf, SET_MAX, &arch_id);
+
+	/* A set that this architecture does not have: learn which one it is. */
+	if (n == -ENODEV && set != NT_PRSTATUS)
+		n = read_set(s, task, set = NT_PRSTATUS, buf, SET_MAX, &arch_id);
+	if (n < 0)
+		return n;
+	r = find(arch_id, name);
+	if (r == NULL)
+		return -ENOENT;
+	if (r->set != set)
+		n = read_set(s, task, r->set, buf, SET_MAX, &arch_id);
+	*out = r;
+	return n;
+}
+
+ssize_t cotrace_register_read(struct cotrace *s, uint64_t task, const char *name, void *buf,
+			      size_t size)
+{
+	const struct arch_register *r;
+	uint8_t set[SET_MAX];
+	ssize_t n = read_set_of(s, task, name, set, &r);
+	int error;
+
+	if (n < 0)
+		return n;
+	if (r->width > size)
+		return -ENOBUFS;
+	error = arch_register_get(r, set, (size_t)n, buf);
+	return error < 0 ? -ENODEV : r->width;
+}
+
+int cotrace_register_write(struct cotrace *s, uint64_t task, const char *name, const void *buf,
+			   size_t size)
+{
+	const struct arch_register *r;
+	uint8_t set[SET_MAX];
+	ssize_t n = read_set_of(s, task, name, set, &r);
+
+	if (n < 0)
+		return (int)n;
+	if (r->width != size)
+		return -EINVAL;
+	if (arch_register_put(r, set, (size_t)n, buf) < 0)
+		return -ENODEV;
+	return cotrace_regset_write(s, task, r->set, set, (size_t)n);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Stopping tasks, letting them run, sending them signals. */
+#include <errno.h>
+
+#include "lib/session.h"
+
+#define SIGINFO_SIZE 128u
+
+int cotrace_stop(struct cotrace *s, uint64_t task, enum cotrace_reach reach, int64_t timeout_ns)
+{
+	struct wire_r_stop reply;
+	struct call c;
+	int r = call_begin(&c, s, WIRE_STOP);
+
+	if (r < 0)
+		return r;
+	wire_put_stop(&c.out, &(struct wire_stop){ task, reach, timeout_ns != 0 });
+	/* With nothing to wait for the reply comes at once. */
+	r = call_run(&c, -1, clock_deadline(timeout_ns != 0 ? timeout_ns : -1));
+	if (r == 0 && !wire_get_r_stop(&c.in, &reply))
+		r = -EPROTO;
+	if (r == 0 && reply.pending)
+		r = -ETIMEDOUT;
+	call_end(&c);
+	return r;
+}
+
+int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reach)
+{
+	struct wire_writer w;
+	uint8_t buf[64];
+
+	wire_writer_init(&w, buf, sizeof buf);
+	wire_begin(&w, WIRE_RESUME, WIRE_REQUEST_NO_REPLY, session_cookie(s));
+	wire_put_resume(&w, &(struct wire_resume){ task, reach });
+	wire_finish(&w);
+	return session_tell(s, &w, -1);
+}
+
+int cotrace_resume(struct cotrace *s, uint64_t task)
+{
+	return cotrace_resume_all(s, task, task ? COTRACE_ONE : COTRACE_ALL);
+}
+
+static int check_verdict(const struct cotrace_verdict *v)
+{
+	if (v->size != sizeof *v || v->action > COTRACE_DENY || v->siginfo_size > sizeof v->siginfo)
+		return -EINVAL;
+	return 0;
+}
+
+int cotrace_answer(struct cotrace *s, const struct cotrace_event *ev,
+		   const struct cotrace_verdict *verdict)
+{
+	struct wire_answer m = { .task = ev->task, .seq = ev->seq };
+	struct wire_writer w;
+	uint8_t buf[WIRE_HEADER_SIZE + sizeof m + SIGINFO_SIZE];
+
+	if (!(ev->flags & COTRACE_EV_STOP))
+		return -EINVAL;
+	wire_writer_init(&w, buf, sizeof buf);
+	wire_begin(&w, WIRE_ANSWER, WIRE_REQUEST_NO_REPLY, session_cookie(s));
+	if (verdict != NULL) {
+		if (check_verdict(verdict) < 0)
+			return -EINVAL;
+		m.action = verdict->action;
+		m.nr = verdict->nr;
+		for (unsigned i = 0; i < sizeof m.args / sizeof *m.args; i++)
+			m.args[i] = verdict->args[i];
+		m.result = verdict->result;
+		m.signo = verdict->signo;
+	}
+	wire_put_answer(&w, &m);
+	if (verdict != NULL)
+		wire_put_bytes(&w, verdict->siginfo, verdict->siginfo_size);
+	wire_finish(&w);
+	return session_tell(s, &w, -1);
+}
+
+int cotrace_signal(struct cotrace *s, uint64_t task, enum cotrace_reach reach, int signo,
+		   const void *siginfo)
+{
+	struct call c;
+	int r = call_begin(&c, s, WIRE_SIGNAL);
+
+	if (r < 0)
+		return r;
+	wire_put_signal(&c.out, &(struct wire_signal){ task, reach, signo });
+	if (siginfo != NULL)
+		wire_put_bytes(&c.out, siginfo, SIGINFO_SIZE);
+	return call_finish(&c);
+}
+
+int cotrace_kill(struct cotrace *s, uint64_t task)
+{
+	struct call c;
+	int r = call_begin(&c, s, WIRE_KILL);
+
+	if (r < 0)
+		return r;
+	wire_put_kill(&c.out, &(struct wire_kill){ task });
+	return call_finish(&c);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes between the caller and the target: reads go straight, writes through the engine. */
+#include <errno.h>
+#include <limits.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/session.h"
+
+#define BIG_READ (64u * 1024) /* from here on process_vm_readv is faster */
+
+/* Beyond the sign bit pread() takes no offset, but the file position reaches there. */
+static ssize_t read_high(struct memories *m, int fd, uint64_t addr, void *buf, size_t size)
+{
+	ssize_t n;
+
+	pthread_mutex_lock(&m->lock);
+	syscall(SYS_lseek, fd, (off_t)addr, SEEK_SET);
+	n = read(fd, buf, size);
+	if (n < 0)
+		n = -errno;
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+/* 0 when the address space is gone; -EFAULT when there is nothing at @addr. */
+static ssize_t read_piece(struct memories *m, int fd, uint64_t addr, void *buf, size_t size)
+{
+	ssize_t n;
+
+	if (addr > INT64_MAX) {
+		n = read_high(m, fd, addr, buf, size);
+	} else {
+		n = pread(fd, buf, size, (off_t)addr);
+		if (n < 0)
+			n = -errno;
+	}
+	return n == -EIO || n == -EINVAL ? -EFAULT : n;
+}
+
+/*
+ * The quick way for much. It reads whatever program @pid runs by then, so it counts only
+ * if the address space that was meant is still there afterwards.
+ */
+static ssize_t read_big(const struct memory *memory, pid_t pid, uint64_t addr, void *buf,
+			size_t size)
+{
+	struct iovec local = { buf, size }, remote = { (void *)(uintptr_t)addr, size };
+	ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+
+	if (n <= 0)
+		return -EAGAIN;
+	return memory_alive(memory) ? n : 0;
+}
+
+static ssize_t read_all(struct memories *m, const struct memory *memory, pid_t pid, uint64_t addr,
+			uint8_t *buf, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = -EAGAIN;
+
+		if (size - done >= BIG_READ && !memory->borrowed)
+			n = read_big(memory, pid, addr + done, buf + done, size - done);
+		if (n == -EAGAIN)
+			n = read_piece(m, memory->fd, addr + done, buf + done, size - done);
+		if (n == 0)
+			return 0;
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return done ? (ssize_t)done : n;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *buf, size_t size)
+{
+	struct memory *memory;
+	int saved = errno;
+	bool unsure;
+	ssize_t n;
+
+	if (pid <= 0)
+		return -ESRCH;
+	if (size > SSIZE_MAX)
+		size = SSIZE_MAX;
+	n = memory_find(s, pid, &memory, &unsure);
+	if (n == 0 && size > 0) {
+		n = read_all(&s->memories, memory, pid, addr, buf, size);
+		if (n == 0 || !memory_current(s, pid, memory))
+			n = memory_report_exec(s, pid, memory->generation, unsure);
+	}
+	memory_put(memory);
+	errno = saved;
+	return n;
+}
+
+static ssize_t write_piece(struct cotrace *s, const struct wire_memory_write *where,
+			   const void *bytes, size_t size)
+{
+	struct wire_r_memory_write reply;
+	struct call c;
+	int r = call_begin(&c, s, WIRE_MEMORY_WRITE);
+
+	if (r < 0)
+		return r;
+	wire_put_memory_write(&c.out, where);
+	wire_put_bytes(&c.out, bytes, size);
+	r = call_run(&c, -1, CLOCK_NEVER);
+	if (r == 0 && (!wire_get_r_memory_write(&c.in, &reply) || reply.written > size))
+		r = -EPROTO;
+	call_end(&c);
+	return r < 0 ? r : (ssize_t)reply.written;
+}
+
+ssize_t cotrace_write_memory(struct cotrace *s, pid_t pid, uint64_t addr, const void *buf,
+			     size_t size)
+{
+	struct wire_memory_write where = { .pid = pid };
+	const uint8_t *bytes = buf;
+	int saved = errno;
+	size_t done = 0;
+	bool unsure;
+	ssize_t n;
+
+	if (pid <= 0)
+		return -ESRCH;
+	n = memory_generation(s, pid, &where.generation, &unsure);
+	while (n >= 0 && done < size && done < SSIZE_MAX - WIRE_WRITE_MAX) {
+		size_t piece = size - done < WIRE_WRITE_MAX ? size - done : WIRE_WRITE_MAX;
+
+		where.addr = addr + done;
+		n = write_piece(s, &where, bytes + done, piece);
+		if (n > 0)
+			done += (size_t)n;
+		if (n < (ssize_t)piece)
+			break;
+	}
+	if (n == -ESTALE && where.generation != 0)
+		n = memory_report_exec(s, pid, where.generation, unsure);
+	errno = saved;
+	return done && n != -ESTALE ? (ssize_t)done : n;
+}
