@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* The one place where a wait status is read (gotchas 31, 36, 37, 42, 55). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "backend/ptrace/internal.h"
+#include "base/log.h"
+
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+
+/* pc, sp and arch; works at every stop. False: the task is gone. */
+static bool read_info(struct ptrace_task *t, struct ptrace_syscall_info *info,
+		      struct backend_event *ev)
+{
+	if (ptrace_call(PTRACE_GET_SYSCALL_INFO, t->tid, sizeof *info, (uintptr_t)info) < 0)
+		return false;
+	ev->pc = info->instruction_pointer;
+	ev->sp = info->stack_pointer;
+	t->arch = regs_arch_of_audit(info->arch);
+	return true;
+}
+
+static void syscall_event(struct ptrace_task *t, const struct ptrace_syscall_info *info,
+			  struct backend_event *ev)
+{
+	ev->syscall.arch = t->arch;
+	t->stands_in_call = true;
+	switch (info->op) {
+	case PTRACE_SYSCALL_INFO_ENTRY:
+		ev->kind = BACKEND_SYSCALL_ENTRY;
+		t->put_back.active = false;
+		ev->syscall.nr = (int64_t)info->entry.nr;
+		for (int i = 0; i < 6; i++)
+			ev->syscall.args[i] = info->entry.args[i];
+		ev->syscall.restart = regs_is_restart_call(&ev->syscall);
+		break;
+	case PTRACE_SYSCALL_INFO_EXIT:
+		ev->kind = BACKEND_SYSCALL_EXIT;
+		ev->syscall.result = info->exit.rval;
+		ev->syscall.is_error = info->exit.is_error;
+		ev->syscall.interrupted = regs_is_interruption(info->exit.rval);
+		break;
+	default:
+		ev->kind = BACKEND_SPURIOUS;
+	}
+}
+
+static enum backend_kind kind_of_event(int event)
+{
+	switch (event) {
+	case PTRACE_EVENT_FORK:
+		return BACKEND_FORK;
+	case PTRACE_EVENT_VFORK:
+		return BACKEND_VFORK;
+	case PTRACE_EVENT_CLONE:
+		return BACKEND_CLONE;
+	case PTRACE_EVENT_VFORK_DONE:
+		return BACKEND_VFORK_DONE;
+	case PTRACE_EVENT_EXEC:
+		return BACKEND_EXEC;
+	case PTRACE_EVENT_EXIT:
+		return BACKEND_EXITING;
+	default:
+		return BACKEND_SPURIOUS;
+	}
+}
+
+/* Stops with an event number: the message says the rest. */
+static bool message_event(struct ptrace_task *t, int event, struct backend_event *ev)
+{
+	unsigned long message = 0;
+
+	ev->kind = kind_of_event(event);
+	if (ptrace_call(PTRACE_GETEVENTMSG, t->tid, 0, (uintptr_t)&message) < 0)
+		return false;
+	switch (ev->kind) {
+	case BACKEND_EXEC:
+		ev->exec.former_tid = (pid_t)message;
+		t->put_back.active = false;
+		break;
+	case BACKEND_EXITING:
+		ev->exit.status = (int)message;
+		ev->exit.call = regs_exit_call(t->tid);
+		break;
+	default:
+		ev->child.tid = (pid_t)message;
+	}
+	return true;
+}
+
+static bool stop_event(struct ptrace_task *t, int status, struct backend_event *ev)
+{
+	struct ptrace_syscall_info info;
+	int signo = WSTOPSIG(status), event = status >> 16;
+
+	if (!read_info(t, &info, ev))
+		return false;
+	if (event == PTRACE_EVENT_STOP) {
+		ev->kind = signo == SIGTRAP ? BACKEND_INTERRUPTED : BACKEND_JOB_STOP;
+		ev->job.signo = signo;
+		return true;
+	}
+	if (event)
+		return message_event(t, event, ev);
+	if (signo == SYSCALL_STOP) {
+		syscall_event(t, &info, ev);
+		return true;
+	}
+	ev->kind = BACKEND_SIGNAL;
+	return ptrace_call(PTRACE_GETSIGINFO, t->tid, 0, (uintptr_t)&ev->siginfo) >= 0;
+}
+
+static struct ptrace_task *stopped_task(struct ptrace_backend *b, pid_t tid)
+{
+	struct ptrace_task *t = ptrace_task(b, tid);
+
+	if (t == NULL) {
+		/* A child that the kernel attached; its parent's event is still to come. */
+		b->base.ops->adopted(&b->base, tid);
+		t = ptrace_task(b, tid);
+	}
+	if (t != NULL && t->running) {
+		t->running = false;
+		t->stands_in_call = false;
+		b->running--;
+	}
+	return t;
+}
+
+static void dead_task(struct ptrace_backend *b, pid_t tid)
+{
+	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)tid);
+
+	if (t != NULL && t->running)
+		b->running--;
+	free(t);
+}
+
+bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_event *ev)
+{
+	struct ptrace_task *t;
+
+	ev->kind = BACKEND_NONE;
+	ev->tid = tid;
+	ev->pc = ev->sp = 0;
+	log_debug("wait %d status %x", (int)tid, (unsigned)status);
+	if (!WIFSTOPPED(status)) {
+		dead_task(b, tid);
+		ev->kind = BACKEND_DEAD;
+		ev->exit.status = status;
+		return true;
+	}
+	t = stopped_task(b, tid);
+	if (t == NULL)
+		return false;
+	place_stopped(b, tid);
+	if (!stop_event(t, status, ev)) {
+		/* SIGKILL took it out of the stop: its death follows. */
+		t->running = true;
+		b->running++;
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* The ptrace backend's own view of itself. */
+#ifndef BACKEND_PTRACE_INTERNAL_H
+#define BACKEND_PTRACE_INTERNAL_H
+
+#include <linux/ptrace.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/map.h"
+#include "engine/backend.h"
+
+/* One attached kernel thread. */
+struct ptrace_task {
+	pid_t tid;
+	bool running; /* not known to stand */
+	bool stands_in_call; /* at a system call stop */
+	uint32_t arch;	     /* of the last stop; 0 before the first */
+	struct {
+		bool active; /* a call was put back and has not been made again yet */
+		uint64_t pc; /* where it will be made */
+	} put_back;
+};
+
+/* Which task stopped: see wait.c. */
+struct ptrace_wait {
+	sigset_t signals;
+	timer_t timer;
+	uint64_t armed;	    /* when the timer fires; CLOCK_NEVER: not armed */
+	bool scan_due;	    /* a stop may have been hidden behind another's SIGCHLD */
+	uint64_t scan_not_before;
+	unsigned since_io;  /* events since fds were last looked at */
+};
+
+/* Where tasks wake: see place.c. */
+struct ptrace_place {
+	bool enabled;
+	int cpu;	    /* the engine is pinned there; -1: it is not */
+	cpu_set_t own;	    /* the engine's mask before */
+	pid_t last;	    /* the task of the last stop */
+	unsigned streak;    /* stops of that task in a row */
+	uint64_t last_ns;
+};
+
+struct ptrace_backend {
+	struct backend base;
+	struct map tasks; /* by tid */
+	size_t running;	  /* tasks that are */
+	struct ptrace_wait wait;
+	struct ptrace_place place;
+};
+
+static inline struct ptrace_backend *ptrace_backend(struct backend *b)
+{
+	return (struct ptrace_backend *)b;
+}
+
+static inline struct ptrace_task *ptrace_task(struct ptrace_backend *b, pid_t tid)
+{
+	return map_get(&b->tasks, (uint64_t)tid);
+}
+
+#define PTRACE_BACKEND_OPTIONS                                                               \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |                  \
+	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE)
+
+/* ops.c: ptrace(2) as the kernel has it: the result, or -errno. */
+long ptrace_call(long request, pid_t tid, uintptr_t address, uintptr_t data);
+
+/* wait.c */
+int wait_init(struct ptrace_backend *b);
+void wait_deinit(struct ptrace_backend *b);
+int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline);
+int wait_watch_fd(struct backend *base, int fd);
+
+/* classify.c: turns a wait status into an event. False: nothing for the engine. */
+bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_event *ev);
+
+/* attach.c */
+int attach_process(struct backend *base, pid_t pid, void (*attached)(void *, pid_t), void *arg,
+		   pid_t *tracer);
+
+/* proc.c: what /proc tells */
+int proc_check_access(struct backend *base, pid_t pid, int fd);
+pid_t proc_process_of(struct backend *base, pid_t tid);
+bool proc_signal_waits(struct backend *base, pid_t tid);
+enum backend_disposition proc_disposition(struct backend *base, pid_t tid, int signo);
+/* 'R', 'S', 'Z', ... or 0. */
+char proc_state(pid_t tid);
+uint32_t proc_arch(pid_t tid);
+
+/* mem.c */
+int mem_open(struct backend *base, pid_t tid, bool writable);
+ssize_t mem_read(struct backend *base, pid_t tid, uint64_t at, void *buf, size_t size);
+ssize_t mem_write(struct backend *base, pid_t tid, uint64_t at, const void *buf, size_t size);
+
+/* regs_<isa>.c: the only places that know registers */
+uint32_t regs_arch_of_audit(uint32_t audit_arch);
+uint32_t regs_arch_of_machine(unsigned elf_machine);
+bool regs_is_restart_call(const struct backend_syscall *call);
+bool regs_is_interruption(int64_t result);
+int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call);
+int regs_syscall_deny(struct backend *base, pid_t tid, int64_t result);
+int regs_result_set(struct backend *base, pid_t tid, int64_t result);
+enum backend_exit_call regs_exit_call(pid_t tid);
+bool regs_put_back(struct backend *base, pid_t tid);
+void regs_take_back(struct backend *base, pid_t tid);
+
+/* place.c */
+void place_init(struct ptrace_backend *b);
+void place_stopped(struct ptrace_backend *b, pid_t tid);
+/* Around the ptrace request that wakes the task. */
+bool place_before_wake(struct ptrace_backend *b, pid_t tid, cpu_set_t *before);
+void place_after_wake(struct ptrace_backend *b, pid_t tid, const cpu_set_t *before);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The ptrace requests themselves, and the table that the engine sees. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "backend/ptrace/backend.h"
+#include "backend/ptrace/internal.h"
+#include "base/log.h"
+
+long ptrace_call(long request, pid_t tid, uintptr_t address, uintptr_t data)
+{
+	long r = syscall(SYS_ptrace, request, tid, address, data);
+
+	return r < 0 ? -errno : r;
+}
+
+static void op_adopted(struct backend *base, pid_t tid)
+{
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t;
+
+	if (ptrace_task(b, tid) != NULL)
+		return;
+	t = calloc(1, sizeof *t);
+	if (t == NULL || map_put(&b->tasks, (uint64_t)tid, t) < 0) {
+		free(t);
+		return;
+	}
+	t->tid = tid;
+	t->running = true;
+	b->running++;
+}
+
+static void op_renamed(struct backend *base, pid_t former, pid_t tid)
+{
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)former);
+
+	/* The stop was reported for @tid; what was known of either ends here. */
+	if (t != NULL && t->running)
+		b->running--;
+	free(t);
+	(void)tid;
+}
+
+static int op_interrupt(struct backend *base, pid_t tid)
+{
+	(void)base;
+	return (int)ptrace_call(PTRACE_INTERRUPT, tid, 0, 0);
+}
+
+static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, int signo)
+{
+	static const long requests[] = {
+		[BACKEND_RUN] = PTRACE_CONT,
+		[BACKEND_SYSCALLS] = PTRACE_SYSCALL,
+		[BACKEND_LISTEN] = PTRACE_LISTEN,
+	};
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t = ptrace_task(b, tid);
+	cpu_set_t before;
+	bool placed;
+	long r;
+
+	if (t == NULL)
+		return -ESRCH;
+	log_debug("resume %d how %d signal %d", (int)tid, (int)how, signo);
+	placed = how == BACKEND_SYSCALLS && place_before_wake(b, tid, &before);
+	r = ptrace_call(requests[how], tid, 0, (uintptr_t)signo);
+	if (placed)
+		place_after_wake(b, tid, &before);
+	/* On failure SIGKILL was faster: it runs, to its death. */
+	if (!t->running) {
+		t->running = true;
+		b->running++;
+	}
+	return (int)r;
+}
+
+static int op_detach(struct backend *base, pid_t tid, int signo)
+{
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)tid);
+	long r = ptrace_call(PTRACE_DETACH, tid, 0, (uintptr_t)signo);
+
+	if (t != NULL && t->running)
+		b->running--;
+	free(t);
+	return (int)r;
+}
+
+static int op_exit_stops(struct backend *base, pid_t tid, bool on)
+{
+	(void)base;
+	return (int)ptrace_call(PTRACE_SETOPTIONS, tid, 0,
+				PTRACE_BACKEND_OPTIONS | (on ? PTRACE_O_TRACEEXIT : 0));
+}
+
+static int op_syscall_get(struct backend *base, pid_t tid, struct backend_syscall *call)
+{
+	struct ptrace_syscall_info info;
+	long r = ptrace_call(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, (uintptr_t)&info);
+
+	(void)base;
+	if (r < 0)
+		return (int)r;
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return -EBUSY;
+	call->arch = regs_arch_of_audit(info.arch);
+	call->nr = (int64_t)info.entry.nr;
+	for (int i = 0; i < 6; i++)
+		call->args[i] = info.entry.args[i];
+	return 0;
+}
+
+static int op_siginfo_set(struct backend *base, pid_t tid, const siginfo_t *info)
+{
+	(void)base;
+	return (int)ptrace_call(PTRACE_SETSIGINFO, tid, 0, (uintptr_t)info);
+}
+
+static ssize_t op_regset_get(struct backend *base, pid_t tid, unsigned set, void *buf, size_t size)
+{
+	struct iovec iov = { buf, size };
+	long r = ptrace_call(PTRACE_GETREGSET, tid, set, (uintptr_t)&iov);
+
+	(void)base;
+	if (r == -EINVAL || r == -EIO)
+		return -ENODEV; /* one code for "not here" (gotcha 104) */
+	return r < 0 ? r : (ssize_t)iov.iov_len;
+}
+
+static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const void *buf, size_t size)
+{
+	struct iovec iov = { (void *)buf, size };
+
+	(void)base;
+	return (int)ptrace_call(PTRACE_SETREGSET, tid, set, (uintptr_t)&iov);
+}
+
+static uint32_t op_task_arch(struct backend *base, pid_t tid)
+{
+	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
+
+	if (t == NULL)
+		return 0;
+	return t->arch ? t->arch : proc_arch(tid);
+}
+
+static int op_signal(struct backend *base, pid_t pid, pid_t tid, int signo, const siginfo_t *info)
+{
+	long r;
+
+	(void)base;
+	if (info && tid)
+		r = syscall(SYS_rt_tgsigqueueinfo, pid, tid, signo, info);
+	else if (info)
+		r = syscall(SYS_rt_sigqueueinfo, pid, signo, info);
+	else if (tid)
+		r = syscall(SYS_tgkill, pid, tid, signo);
+	else
+		r = kill(pid, signo);
+	return r < 0 ? -errno : 0;
+}
+
+static void op_close(struct backend *base)
+{
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t;
+	size_t at = 0;
+
+	while ((t = map_walk(&b->tasks, &at)) != NULL)
+		free(t);
+	map_deinit(&b->tasks);
+	wait_deinit(b);
+	free(b);
+}
+
+static const struct backend_ops ops = {
+	.next = wait_next,
+	.watch_fd = wait_watch_fd,
+	.check_access = proc_check_access,
+	.process_of = proc_process_of,
+	.attach = attach_process,
+	.adopted = op_adopted,
+	.renamed = op_renamed,
+	.interrupt = op_interrupt,
+	.resume = op_resume,
+	.detach = op_detach,
+	.exit_stops = op_exit_stops,
+	.put_back = regs_put_back,
+	.take_back = regs_take_back,
+	.signal_waits = proc_signal_waits,
+	.disposition = proc_disposition,
+	.syscall_get = op_syscall_get,
+	.syscall_set = regs_syscall_set,
+	.syscall_deny = regs_syscall_deny,
+	.result_set = regs_result_set,
+	.siginfo_set = op_siginfo_set,
+	.regset_get = op_regset_get,
+	.regset_set = op_regset_set,
+	.task_arch = op_task_arch,
+	.memory_open = mem_open,
+	.memory_read = mem_read,
+	.memory_write = mem_write,
+	.signal = op_signal,
+	.close = op_close,
+};
+
+int ptrace_backend_new(struct backend **out)
+{
+	struct ptrace_backend *b = calloc(1, sizeof *b);
+	int r;
+
+	*out = NULL;
+	if (b == NULL)
+		return -ENOMEM;
+	b->base.ops = &ops;
+	r = wait_init(b);
+	if (r < 0) {
+		free(b);
+		return r;
+	}
+	place_init(b);
+	*out = &b->base;
+	return 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which task stopped, in O(1) on a stock kernel and without privilege.
+ *
+ * A stop sends SIGCHLD, whose siginfo names the task, so sigtimedwait() tells the tid and
+ * waitpid(tid) takes the status. But SIGCHLD coalesces: while one is pending, further stops
+ * send none. Those are found by waitpid(-1), which the kernel answers in O(tasks); it is
+ * asked only if another task was running when the signal was taken, and, when it is slow,
+ * so seldom that it takes a bounded share of the time.
+ *
+ * Sockets are watched by O_ASYNC: SIGIO ends the same sigtimedwait(). So there is one place
+ * to sleep, no race between a check and the sleep, and no hop over epoll per stop.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/ptrace/internal.h"
+#include "base/clock.h"
+
+#define IO_EVERY 32	     /* a busy target must not keep clients waiting */
+#define SCAN_CHEAP_TASKS 32  /* below this a scan costs less than deciding about it */
+#define SCAN_SHARE 8	     /* a scan of cost c is followed by 8 c without one */
+
+int wait_init(struct ptrace_backend *b)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+
+	sigemptyset(&b->wait.signals);
+	sigaddset(&b->wait.signals, SIGCHLD);
+	sigaddset(&b->wait.signals, SIGIO);
+	sigaddset(&b->wait.signals, SIGALRM);
+	/* An inherited SIG_IGN for SIGCHLD would silence every stop. */
+	signal(SIGCHLD, SIG_DFL);
+	if (sigprocmask(SIG_BLOCK, &b->wait.signals, NULL) < 0)
+		return -errno;
+	b->wait.armed = CLOCK_NEVER;
+	return timer_create(CLOCK_MONOTONIC, &event, &b->wait.timer) < 0 ? -errno : 0;
+}
+
+void wait_deinit(struct ptrace_backend *b)
+{
+	timer_delete(b->wait.timer);
+}
+
+int wait_watch_fd(struct backend *base, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	(void)base;
+	if (flags < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 ||
+	    fcntl(fd, F_SETFL, flags | O_ASYNC | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * The timer stays armed when deadlines move away, and fires once for nothing: a program
+ * that is stopped 100,000 times a second must not set it each time.
+ */
+static void arm(struct ptrace_wait *w, uint64_t deadline)
+{
+	struct itimerspec at = { 0 };
+
+	if (deadline >= w->armed)
+		return;
+	w->armed = deadline;
+	at.it_value.tv_sec = (time_t)(deadline / CLOCK_SECOND);
+	at.it_value.tv_nsec = (long)(deadline % CLOCK_SECOND);
+	if (deadline == 0)
+		at.it_value.tv_nsec = 1;
+	timer_settime(w->timer, TIMER_ABSTIME, &at, NULL);
+}
+
+/* Takes the status of @tid (-1: of any task) if there is one. */
+static bool take(struct ptrace_backend *b, pid_t tid, struct backend_event *ev)
+{
+	int status;
+	pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+
+	return got > 0 && classify(b, got, status, ev);
+}
+
+static bool scan(struct ptrace_backend *b, struct backend_event *ev)
+{
+	bool cheap = b->tasks.count <= SCAN_CHEAP_TASKS;
+	uint64_t start = cheap ? 0 : clock_now_ns();
+	int status;
+	pid_t got;
+
+	if (!cheap && start < b->wait.scan_not_before)
+		return false;
+	while ((got = waitpid(-1, &status, __WALL | WNOHANG)) > 0)
+		if (classify(b, got, status, ev))
+			return true;
+	b->wait.scan_due = false;
+	if (!cheap) {
+		uint64_t now = clock_now_ns();
+
+		b->wait.scan_not_before = now + SCAN_SHARE * (now - start);
+	}
+	return false;
+}
+
+/* Sleeps until a signal comes. True: an event was found for it. */
+static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool *io)
+{
+	struct ptrace_wait *w = &b->wait;
+	siginfo_t info;
+	int signo = sigwaitinfo(&w->signals, &info);
+
+	if (signo == SIGIO)
+		*io = true;
+	if (signo == SIGALRM)
+		w->armed = CLOCK_NEVER;
+	if (signo != SIGCHLD)
+		return false;
+	/* Who else was running may have stopped unheard. */
+	if (b->running != 1 || info.si_pid <= 0)
+		w->scan_due = true;
+	return info.si_pid > 0 && take(b, info.si_pid, ev);
+}
+
+int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
+{
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_wait *w = &b->wait;
+	bool io = false;
+
+	if (++w->since_io >= IO_EVERY) {
+		w->since_io = 0;
+		return 0;
+	}
+	for (;;) {
+		uint64_t until = deadline;
+
+		if (w->scan_due && scan(b, ev))
+			return 1;
+		if (w->scan_due && w->scan_not_before < until)
+			until = w->scan_not_before;
+		if (until != CLOCK_NEVER)
+			arm(w, until);
+		if (sleep_once(b, ev, &io))
+			return 1;
+		if (io || (deadline != CLOCK_NEVER && w->armed == CLOCK_NEVER &&
+			   clock_now_ns() >= deadline)) {
+			w->since_io = 0;
+			return 0;
+		}
+	}
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* cotrace-engine: owns the kernel attachment of a tree of targets, serves its sessions. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "backend/ptrace/backend.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+static void usage(FILE *out)
+{
+	fputs("Usage: cotrace-engine --session-fd N [--detach]\n"
+	      "Serves tracing sessions; started by libcotrace when first needed.\n"
+	      "  --session-fd N  connected SOCK_SEQPACKET Unix socket of the first session\n"
+	      "  --detach        go on in the background, as nobody's child\n"
+	      "  --version       print the version\n",
+	      out);
+}
+
+static int parse(int argc, char **argv, bool *detach)
+{
+	static const struct option options[] = {
+		{ "session-fd", required_argument, NULL, 's' },
+		{ "detach", no_argument, NULL, 'd' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c, fd = -1;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		char *end;
+
+		switch (c) {
+		case 's':
+			fd = (int)strtol(optarg, &end, 10);
+			if (*end || end == optarg || fd < 0)
+				return -1;
+			break;
+		case 'd':
+			*detach = true;
+			break;
+		case 'v':
+			puts("cotrace-engine " COTRACE_VERSION);
+			exit(0);
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			return -1;
+		}
+	}
+	return optind == argc ? fd : -1;
+}
+
+/* Belongs to no client: no terminal, no directory, no signal of theirs. */
+static void settle(bool detach)
+{
+	if (detach) {
+		pid_t pid = fork();
+
+		if (pid != 0)
+			_exit(pid < 0);
+	}
+	setsid();
+	if (chdir("/") < 0)
+		log_debug("chdir: %s", strerror(errno));
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+	struct backend *backend = NULL;
+	struct engine *engine = NULL;
+	bool detach = false;
+	int fd = parse(argc, argv, &detach), r;
+
+	if (fd < 0) {
+		usage(stderr);
+		return 2;
+	}
+	log_init();
+	settle(detach);
+	r = ptrace_backend_new(&backend);
+	if (r == 0)
+		r = engine_new(&engine, backend);
+	if (r == 0)
+		r = engine_listen(engine);
+	if (r == 0)
+		r = engine_adopt(engine, fd);
+	if (r == 0)
+		r = engine_run(engine);
+	if (r < 0)
+		fprintf(stderr, "cotrace-engine: %s\n", strerror(-r));
+	if (engine != NULL)
+		engine_free(engine);
+	if (backend != NULL)
+		backend->ops->close(backend);
+	return r < 0;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the engine needs of a kernel. Tasks are named by tid here; identity, holds and
+ * sessions are the engine's business. All calls come from one thread and none blocks,
+ * except next().
+ */
+#ifndef ENGINE_BACKEND_H
+#define ENGINE_BACKEND_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * What a task did. After every kind but DEAD the task stands and waits for resume() or
+ * detach(). Kinds and the only legal next steps:
+ */
+enum backend_kind {
+	BACKEND_NONE = 0,
+	BACKEND_SYSCALL_ENTRY, /* syscall_set, syscall_deny, resume */
+	BACKEND_SYSCALL_EXIT,  /* result_set, resume */
+	BACKEND_SIGNAL,	       /* siginfo_set; resume with the signal to deliver or 0 */
+	BACKEND_JOB_STOP,      /* resume with BACKEND_LISTEN, or the job stop is undone */
+	BACKEND_INTERRUPTED,   /* by interrupt(), the first stop of a new task, or SIGCONT */
+	BACKEND_FORK,
+	BACKEND_VFORK,
+	BACKEND_CLONE,
+	BACKEND_VFORK_DONE,
+	BACKEND_EXEC,
+	BACKEND_EXITING, /* only after exit_stops(true) */
+	BACKEND_DEAD,	 /* reaped; the tid means nothing any more */
+	BACKEND_SPURIOUS /* a stop of no interest; resume */
+};
+
+struct backend_syscall {
+	uint32_t arch; /* of the call, which need not be the task's */
+	int64_t nr;
+	uint64_t args[6];
+	int64_t result;
+	bool is_error;
+	bool restart;	  /* entry: the kernel goes on with a call it had interrupted */
+	bool interrupted; /* exit: ended by an interruption, not by itself */
+};
+
+/* How a task left when it is EXITING. */
+enum backend_exit_call { BACKEND_EXIT_OTHER, BACKEND_EXIT_TASK, BACKEND_EXIT_GROUP };
+
+struct backend_event {
+	enum backend_kind kind;
+	pid_t tid;
+	uint64_t pc, sp; /* 0 where not known */
+	union {
+		struct backend_syscall syscall;
+		siginfo_t siginfo;
+		struct {
+			pid_t tid;
+		} child;
+		struct {
+			pid_t former_tid;
+		} exec;
+		struct {
+			int status; /* as waitpid() gives it */
+			enum backend_exit_call call;
+		} exit;
+		struct {
+			int signo;
+		} job;
+	};
+};
+
+enum backend_resume {
+	BACKEND_RUN,
+	BACKEND_SYSCALLS, /* stop at the next system call's entry or exit */
+	BACKEND_LISTEN	  /* stay stopped by job control, but hear of its end */
+};
+
+enum backend_disposition { BACKEND_SIG_DEFAULT, BACKEND_SIG_IGNORED, BACKEND_SIG_HANDLED };
+
+struct backend;
+
+struct backend_ops {
+	/*
+	 * The next event, waiting until @deadline (CLOCK_MONOTONIC ns). Returns 1; 0 when
+	 * the deadline has passed or a watched fd became ready.
+	 */
+	int (*next)(struct backend *b, struct backend_event *ev, uint64_t deadline);
+	/* Makes readiness of @fd end next(). */
+	int (*watch_fd)(struct backend *b, int fd);
+
+	/* Checks that @fd is an open memory file of @pid. 0 or -EACCES. */
+	int (*check_access)(struct backend *b, pid_t pid, int fd);
+	/* The process of a task, or -ESRCH. */
+	pid_t (*process_of)(struct backend *b, pid_t tid);
+	/*
+	 * Attaches all tasks of @pid without stopping them; calls attached() for each.
+	 * Returns 0; -ESRCH; -EPERM; -EAGAIN when another tracer has it (*tracer).
+	 */
+	int (*attach)(struct backend *b, pid_t pid, void (*attached)(void *arg, pid_t tid),
+		      void *arg, pid_t *tracer);
+	/* A task that the kernel attached by itself, as a child of an attached one. */
+	void (*adopted)(struct backend *b, pid_t tid);
+	/* After exec() by another task than the leader: @tid is now what @former was. */
+	void (*renamed)(struct backend *b, pid_t former, pid_t tid);
+	/* Has the task stop soon: INTERRUPTED, or whatever comes first. */
+	int (*interrupt)(struct backend *b, pid_t tid);
+	int (*resume)(struct backend *b, pid_t tid, enum backend_resume how, int signo);
+	int (*detach)(struct backend *b, pid_t tid, int signo);
+	/* The task stands: turns EXITING events on or off. */
+	int (*exit_stops)(struct backend *b, pid_t tid, bool on);
+
+	/*
+	 * The task stands. If the only thing that ended its system call was this stop (or
+	 * a signal that changes nothing), has the call made again on resume. Returns
+	 * whether a call will be made again, by this or by the kernel itself.
+	 */
+	bool (*put_back)(struct backend *b, pid_t tid);
+	/* A signal with a handler is about to be delivered: undoes a put_back(). */
+	void (*take_back)(struct backend *b, pid_t tid);
+	/* Whether a signal waits that will be delivered when the task runs. */
+	bool (*signal_waits)(struct backend *b, pid_t tid);
+	enum backend_disposition (*disposition)(struct backend *b, pid_t tid, int signo);
+
+	int (*syscall_get)(struct backend *b, pid_t tid, struct backend_syscall *call);
+	int (*syscall_set)(struct backend *b, pid_t tid, const struct backend_syscall *call);
+	int (*syscall_deny)(struct backend *b, pid_t tid, int64_t result);
+	int (*result_set)(struct backend *b, pid_t tid, int64_t result);
+	int (*siginfo_set)(struct backend *b, pid_t tid, const siginfo_t *info);
+	/* Returns bytes, or -errno (-ENODEV: no such set). */
+	ssize_t (*regset_get)(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size);
+	int (*regset_set)(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size);
+	/* The architecture the task runs now; 0 if not known. */
+	uint32_t (*task_arch)(struct backend *b, pid_t tid);
+
+	/* Opens the memory file of the program that @pid runs now. An fd or -errno. */
+	int (*memory_open)(struct backend *b, pid_t pid, bool writable);
+	/* Reads memory of a task that stands; as much as there is. Bytes or -errno. */
+	ssize_t (*memory_read)(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
+	ssize_t (*memory_write)(struct backend *b, pid_t pid, uint64_t at, const void *buf,
+				size_t size);
+	/* Sends a signal to a task, or with @tid 0 to the process. */
+	int (*signal)(struct backend *b, pid_t pid, pid_t tid, int signo, const siginfo_t *info);
+	/* Lets everything go at once, without stopping anything, and frees the backend. */
+	void (*close)(struct backend *b);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+};
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * New tasks. The kernel may report a child's first stop before its parent's event (gotcha
+ * 53), so a child waits until every session has had the parent's event.
+ *
+ * orphan: stopped, parent not known yet. unborn: known from its parent, not stopped yet.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/event.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+#define ORPHAN_NS CLOCK_SECOND
+
+/* Its first instruction is still ahead. */
+void birth_start(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+
+	if (t->process == NULL || list_empty(&t->process->covers)) {
+		struct process *p = t->process;
+
+		b->ops->detach(b, t->tid, 0);
+		task_free(t);
+		if (p != NULL && p->task_count == 0)
+			process_release(p);
+		return;
+	}
+	t->kind = COTRACE_EVENT_TASK_START;
+	rules_stop(&t->rules, RULES_TO_PROGRAM, false);
+	list_for_each(&t->process->covers, node, after) {
+		struct cover *c = list_entry(node, struct cover, in_process);
+
+		if (c->hold_new)
+			task_hold(t, c->session);
+	}
+	task_proceed(t);
+}
+
+static void cover_child(struct process *child, const struct process *parent)
+{
+	list_for_each(&parent->covers, node, after) {
+		struct cover *c = list_entry(node, struct cover, in_process);
+
+		if (c->session->scope != COTRACE_TREE)
+			continue;
+		if (session_cover(c->session, child) == 0 && c->session->hold_new)
+			session_find_cover(c->session, child)->hold_new = true;
+	}
+	process_interests(child);
+}
+
+/* Finds or makes the child's process and puts the child into it. */
+static void place(struct task *child, struct task *parent, pid_t pid)
+{
+	struct engine *e = parent->engine;
+	struct process *p = process_by_pid(e, pid);
+
+	if (child->process != NULL)
+		return;
+	if (p == NULL) {
+		p = process_new(e, pid);
+		if (p == NULL)
+			return;
+		cover_child(p, parent->process);
+	}
+	task_join_process(child, p);
+}
+
+static pid_t process_of_child(struct task *parent, const struct backend_event *ev)
+{
+	struct backend *b = parent->engine->backend;
+	pid_t pid;
+
+	if (ev->kind != BACKEND_CLONE)
+		return ev->child.tid;
+	pid = b->ops->process_of(b, ev->child.tid);
+	return pid > 0 ? pid : parent->process->pid;
+}
+
+void birth_event(struct task *parent, const struct backend_event *ev)
+{
+	struct engine *e = parent->engine;
+	struct task *child = task_by_tid(e, ev->child.tid);
+	pid_t pid;
+
+	if (parent->process == NULL)
+		return;
+	pid = process_of_child(parent, ev);
+	if (pid != parent->process->pid)
+		parent->kind = ev->kind == BACKEND_VFORK ? COTRACE_EVENT_VFORK :
+							   COTRACE_EVENT_FORK;
+	if (child != NULL && child->announced)
+		return; /* taken in without its parent's word */
+	if (child == NULL)
+		child = task_new(e, NULL, ev->child.tid);
+	if (child == NULL)
+		return;
+	e->backend->ops->adopted(e->backend, child->tid);
+	list_remove(&child->in_orphans);
+	timer_cancel(&child->timer);
+	child->creator = parent->id;
+	child->parent = parent;
+	parent->unannounced = child;
+	place(child, parent, pid);
+}
+
+void birth_announced(struct task *parent)
+{
+	struct task *child = parent->unannounced;
+
+	parent->unannounced = NULL;
+	child->parent = NULL;
+	child->announced = true;
+	if (child->state == TASK_STANDING)
+		birth_start(child);
+}
+
+static void take_in(struct task *t)
+{
+	struct engine *e = t->engine;
+	pid_t pid = e->backend->ops->process_of(e->backend, t->tid);
+	struct process *p = pid > 0 ? process_by_pid(e, pid) : NULL;
+	struct process *parent = process_by_pid(e, t->parent_pid);
+
+	log_debug("taking in %d without its parent's event", (int)t->tid);
+	timer_cancel(&t->timer);
+	list_remove(&t->in_orphans);
+	if (p == NULL && pid > 0 && parent != NULL) {
+		p = process_new(e, pid);
+		if (p != NULL)
+			cover_child(p, parent);
+	}
+	if (p != NULL)
+		task_join_process(t, p);
+	t->announced = true;
+	birth_start(t);
+}
+
+static void orphan_waited(struct timer *timer)
+{
+	take_in(list_entry(timer, struct task, timer));
+}
+
+void birth_orphaned(struct engine *e, pid_t pid)
+{
+	list_for_each(&e->orphans, node, after) {
+		struct task *t = list_entry(node, struct task, in_orphans);
+
+		if (t->parent_pid == pid)
+			take_in(t);
+	}
+}
+
+void birth_first_stop(struct engine *e, const struct backend_event *ev)
+{
+	struct task *t = task_by_tid(e, ev->tid);
+
+	if (t == NULL) {
+		long parent;
+
+		t = task_new(e, NULL, ev->tid);
+		if (t == NULL)
+			return;
+		parent = e->backend->ops->process_of(e->backend, ev->tid);
+		if (parent == ev->tid)
+			parent = fd_status_number(ev->tid, "PPid");
+		t->parent_pid = parent > 0 ? (pid_t)parent : 0;
+		list_append(&e->orphans, &t->in_orphans);
+		timer_set(&e->timers, &t->timer, clock_now_ns() + ORPHAN_NS, orphan_waited);
+	}
+	t->state = TASK_STANDING;
+	t->ev = *ev;
+	if (ev->kind == BACKEND_JOB_STOP)
+		t->job_stopped = true;
+	if (t->announced)
+		birth_start(t);
+}

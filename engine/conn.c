@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/session.h"
+#include "wire/frame.h"
+
+#define CONNS_MAX 8192
+#define DATAGRAMS_A_TURN 32
+#define REPLIES_MAX (4u << 20) /* bytes a client may leave unread */
+#define HELLO_NS (10 * CLOCK_SECOND)
+
+static void hello_late(struct timer *timer)
+{
+	struct conn *c = list_entry(timer, struct conn, timer);
+
+	if (c->session == NULL)
+		conn_mark_dead(c);
+}
+
+static void read_peer(struct conn *c)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
+
+	c->uid = (uid_t)-1;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return;
+	c->pid = peer.pid;
+	c->uid = peer.uid;
+}
+
+struct conn *conn_new(struct engine *e, int fd)
+{
+	struct conn *c = e->conn_count < CONNS_MAX ? calloc(1, sizeof *c) : NULL;
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (c == NULL) {
+		fd_close(fd);
+		return NULL;
+	}
+	c->engine = e;
+	c->fd = fd;
+	c->events = EPOLLIN;
+	queue_init(&c->replies);
+	read_peer(c);
+	event.data.ptr = c;
+	if (e->backend->ops->watch_fd(e->backend, fd) < 0 ||
+	    epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+		fd_close(fd);
+		free(c);
+		return NULL;
+	}
+	list_append(&e->conns, &c->in_engine);
+	e->conn_count++;
+	timer_set(&e->timers, &c->timer, clock_now_ns() + HELLO_NS, hello_late);
+	/* What came before it was watched rang no bell. */
+	e->io_again = true;
+	return c;
+}
+
+void conn_mark_dead(struct conn *c)
+{
+	c->dead = true;
+	c->engine->sweep = true;
+}
+
+void conn_close(struct conn *c)
+{
+	struct session *s = c->session;
+
+	list_remove(&c->in_engine);
+	list_remove(&c->in_session);
+	c->engine->conn_count--;
+	timer_cancel(&c->timer);
+	waiters_drop_conn(c->engine, c);
+	if (s != NULL && s->main == c) {
+		s->main = NULL;
+		session_free(s);
+	}
+	fd_close(c->fd);
+	queue_deinit(&c->replies);
+	free(c);
+}
+
+void conn_sweep(struct engine *e)
+{
+	while (e->sweep) {
+		e->sweep = false;
+		/* Closing a session marks its channels, which may stand before it. */
+		list_for_each(&e->conns, node, after) {
+			struct conn *c = list_entry(node, struct conn, in_engine);
+
+			if (c->dead)
+				conn_close(c);
+		}
+	}
+}
+
+void conn_want_write(struct conn *c, bool want)
+{
+	uint32_t events = EPOLLIN | (want ? EPOLLOUT : 0);
+	struct epoll_event event = { .events = events, .data.ptr = c };
+
+	if (c->events == events)
+		return;
+	c->events = events;
+	epoll_ctl(c->engine->epoll, EPOLL_CTL_MOD, c->fd, &event);
+	if (want)
+		c->engine->io_again = true; /* it may have become writable meanwhile */
+}
+
+void conn_accept(struct engine *e)
+{
+	for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+		int fd = accept4(e->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct conn *c;
+
+		if (fd < 0)
+			return;
+		c = conn_new(e, fd);
+		if (c == NULL)
+			continue;
+		/* The kernel vouches for the peer; nobody but its own user and root get in. */
+		if (c->uid != geteuid() && c->uid != 0)
+			conn_close(c);
+	}
+	e->io_again = true;
+}
+
+static void broken(struct conn *c)
+{
+	log_debug("connection of %d broke the protocol", (int)c->pid);
+	if (c->session != NULL && c->session->main == c && !c->session->ended)
+		session_end(c->session, COTRACE_END_PROTOCOL);
+	conn_mark_dead(c);
+}
+
+static bool handle_datagram(struct conn *c, const void *buf, size_t size, int fd)
+{
+	struct wire_reader datagram, body;
+	struct wire_header header;
+	int r;
+
+	wire_reader_init(&datagram, buf, size);
+	while ((r = wire_next(&datagram, &header, &body)) == 1) {
+		if (!request_handle(c, &header, &body, &fd)) {
+			r = -EBADMSG;
+			break;
+		}
+		if (c->dead)
+			break;
+	}
+	fd_close(fd);
+	return r >= 0;
+}
+
+void conn_read(struct conn *c)
+{
+	static uint8_t buf[WIRE_DATAGRAM_MAX];
+
+	for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+		int fd;
+		ssize_t n;
+
+		if (c->dead)
+			return;
+		n = frame_receive(c->fd, buf, sizeof buf, &fd, 0);
+		if (n == -EAGAIN)
+			return;
+		if (n == 0 || (n < 0 && n != -EMSGSIZE)) {
+			fd_close(fd);
+			conn_mark_dead(c);
+			return;
+		}
+		if (n == -EMSGSIZE || !handle_datagram(c, buf, (size_t)n, fd)) {
+			broken(c);
+			return;
+		}
+	}
+	c->engine->io_again = true;
+}
+
+static void flush_replies(struct conn *c)
+{
+	int r = queue_send(&c->replies, c->fd);
+	bool events_left = c->session && c->session->main == c && !queue_is_empty(&c->session->queue);
+
+	if (r < 0 && r != -EAGAIN)
+		conn_mark_dead(c);
+	else if (c->replies.bytes > REPLIES_MAX)
+		broken(c);
+	else
+		conn_want_write(c, r == -EAGAIN || events_left);
+}
+
+void conn_ready(struct conn *c, uint32_t events)
+{
+	if (c->dead)
+		return;
+	if (events & EPOLLOUT) {
+		flush_replies(c);
+		if (c->session != NULL && c->session->main == c)
+			session_flush(c->session);
+	}
+	if (c->dead || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		return;
+	/* What was sent on the main socket before a request was made is to be seen first. */
+	if (c->session != NULL && c->session->main != NULL && c->session->main != c)
+		conn_read(c->session->main);
+	conn_read(c);
+}
+
+struct wire_writer *conn_reply_begin(struct conn *c, unsigned type, uint64_t cookie, int fd)
+{
+	struct wire_writer *w = queue_reserve(&c->replies, WIRE_DATAGRAM_MAX, true, fd);
+
+	if (w != NULL)
+		wire_begin(w, type, 0, cookie);
+	else
+		conn_mark_dead(c);
+	return w;
+}
+
+void conn_reply_finish(struct conn *c)
+{
+	wire_finish(&c->replies.writer);
+	queue_commit(&c->replies);
+	flush_replies(c);
+}
+
+void conn_reply_done(struct conn *c, unsigned request, uint64_t cookie, int error)
+{
+	struct wire_r_done done = { error };
+	struct wire_writer *w = conn_reply_begin(c, WIRE_REPLY(request), cookie, -1);
+
+	if (w == NULL)
+		return;
+	wire_put_r_done(w, &done);
+	conn_reply_finish(c);
+}
+
+/* ---- Replies that wait ---- */
+
+static void answer(struct waiter *w)
+{
+	struct wire_r_stop stop = { 0, (uint32_t)w->session->unstood };
+	struct wire_writer *out;
+
+	list_remove(&w->in_engine);
+	timer_cancel(&w->timer);
+	if (w->request == WIRE_STOP) {
+		out = conn_reply_begin(w->conn, WIRE_R_STOP, w->cookie, -1);
+		if (out != NULL) {
+			wire_put_r_stop(out, &stop);
+			conn_reply_finish(w->conn);
+		}
+	} else {
+		conn_reply_done(w->conn, w->request, w->cookie, 0);
+	}
+	free(w);
+}
+
+static void waited_long_enough(struct timer *timer)
+{
+	answer(list_entry(timer, struct waiter, timer));
+}
+
+int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadline)
+{
+	struct waiter *w = calloc(1, sizeof *w);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->conn = c;
+	w->session = c->session;
+	w->cookie = cookie;
+	w->request = request;
+	list_append(&c->engine->waiters, &w->in_engine);
+	if (deadline != CLOCK_NEVER)
+		timer_set(&c->engine->timers, &w->timer, deadline, waited_long_enough);
+	return 0;
+}
+
+void waiters_check(struct engine *e)
+{
+	list_for_each(&e->waiters, node, after) {
+		struct waiter *w = list_entry(node, struct waiter, in_engine);
+
+		if (w->request == WIRE_STOP ? w->session->unstood == 0 : e->pokes == 0)
+			answer(w);
+	}
+}
+
+static void drop(struct waiter *w)
+{
+	list_remove(&w->in_engine);
+	timer_cancel(&w->timer);
+	free(w);
+}
+
+void waiters_drop(struct engine *e, const struct session *s)
+{
+	list_for_each(&e->waiters, node, after) {
+		struct waiter *w = list_entry(node, struct waiter, in_engine);
+
+		if (w->session == s)
+			drop(w);
+	}
+}
+
+void waiters_drop_conn(struct engine *e, const struct conn *c)
+{
+	list_for_each(&e->waiters, node, after) {
+		struct waiter *w = list_entry(node, struct waiter, in_engine);
+
+		if (w->conn == c)
+			drop(w);
+	}
+}

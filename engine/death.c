@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* How tasks and processes end, each told once (gotchas 60, 61, 67, 68, 82). */
+#include <sys/wait.h>
+
+#include "engine/event.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+/* Puts one note about @t to all who want @kind. */
+static void tell(struct task *t, struct event *ev)
+{
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+
+		if (s && s->modes[ev->kind] != COTRACE_OFF)
+			event_emit(s, ev);
+	}
+	t->exit_told = true;
+}
+
+void death_no_return(struct task *t)
+{
+	if (!t->in_call)
+		return;
+	t->in_call = false;
+	t->state = TASK_RUNNING; /* its memory cannot be read any more */
+	t->kind = COTRACE_EVENT_SYSCALL_EXIT;
+	t->flags = COTRACE_EV_NO_RETURN;
+	t->call.result = 0;
+	t->call.is_error = false;
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+		struct event ev;
+
+		if (s == NULL || event_interest(s, t) == COTRACE_OFF)
+			continue;
+		event_of_stop(t, &ev);
+		event_emit(s, &ev);
+	}
+}
+
+/*
+ * A task that did not call exit itself and has status 0 dies with its group or by an exec:
+ * which of the two is known only when one of them follows.
+ */
+static bool cause_is_open(const struct task *t)
+{
+	return t->ev.exit.call == BACKEND_EXIT_OTHER && !WIFSIGNALED(t->ev.exit.status) &&
+	       !t->process->group_exiting;
+}
+
+void death_exiting(struct task *t)
+{
+	bool stop = false;
+
+	if (t->process == NULL)
+		return;
+	if (t->ev.exit.call == BACKEND_EXIT_GROUP) {
+		t->process->group_exiting = true;
+		process_late_exits_told(t->process, COTRACE_EXIT_GROUP);
+	}
+	t->exit_told = true;
+	if (!cause_is_open(t))
+		return;
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+
+		stop |= s && event_interest(s, t) == COTRACE_STOP;
+	}
+	if (stop)
+		return;
+	t->kind = 0;
+	process_late_exit(t->process, t, t->ev.exit.status);
+}
+
+static void tell_exit(struct task *t, uint32_t cause, int status)
+{
+	struct event ev = EVENT(COTRACE_EVENT_TASK_EXIT, t);
+
+	if (t->exit_told)
+		return;
+	ev.exit = event_exit_record(cause, status);
+	tell(t, &ev);
+}
+
+void death_by_exec(struct task *t)
+{
+	rules_died(&t->rules);
+	death_no_return(t);
+	tell_exit(t, COTRACE_EXIT_EXEC, 0);
+	task_free(t);
+}
+
+void death_event(struct task *t, int status)
+{
+	struct engine *e = t->engine;
+	struct process *p = t->process;
+	pid_t tid = t->tid;
+
+	if (t->unannounced != NULL)
+		birth_announced(t);
+	rules_died(&t->rules);
+	if (p != NULL) {
+		death_no_return(t);
+		t->state = TASK_RUNNING;
+		tell_exit(t, p->group_exiting || t->tid == p->pid ? COTRACE_EXIT_GROUP : COTRACE_EXIT_OWN,
+			  status);
+	}
+	task_free(t);
+	birth_orphaned(e, p ? p->pid : tid);
+	if (p != NULL && p->task_count == 0)
+		process_ended(p, status);
+}

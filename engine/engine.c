@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop: one place to wait, events and I/O in turns. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "engine/conn.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+#define READY_MAX 64
+
+int engine_new(struct engine **out, struct backend *backend)
+{
+	struct engine *e = calloc(1, sizeof *e);
+
+	*out = NULL;
+	if (e == NULL)
+		return -ENOMEM;
+	e->backend = backend;
+	e->listener = -1;
+	list_init(&e->sessions);
+	list_init(&e->conns);
+	list_init(&e->dirty);
+	list_init(&e->releases);
+	list_init(&e->orphans);
+	list_init(&e->waiters);
+	timers_init(&e->timers);
+	e->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (e->epoll < 0) {
+		free(e);
+		return -errno;
+	}
+	*out = e;
+	return 0;
+}
+
+int engine_adopt(struct engine *e, int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t size = sizeof(int);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+		return -errno;
+	if (domain != AF_UNIX || type != SOCK_SEQPACKET)
+		return -EPROTOTYPE;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return conn_new(e, fd) ? 0 : -ENOMEM;
+}
+
+int engine_listen(struct engine *e)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+	int n = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "cotrace-engine/%d",
+			 (int)getpid());
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 ||
+	    listen(fd, SOMAXCONN) < 0 || e->backend->ops->watch_fd(e->backend, fd) < 0 ||
+	    epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+		int r = -errno;
+
+		fd_close(fd);
+		return r;
+	}
+	e->listener = fd;
+	return 0;
+}
+
+static void do_io(struct engine *e)
+{
+	struct epoll_event ready[READY_MAX];
+	int n;
+
+	e->io_again = false;
+	n = epoll_wait(e->epoll, ready, READY_MAX, 0);
+	if (n == READY_MAX)
+		e->io_again = true;
+	for (int i = 0; i < n; i++) {
+		if (ready[i].data.ptr == NULL)
+			conn_accept(e);
+		else
+			conn_ready(ready[i].data.ptr, ready[i].events);
+	}
+}
+
+void engine_turn(struct engine *e, uint64_t deadline)
+{
+	struct backend_event ev;
+	uint64_t next = timers_next(&e->timers);
+	int r;
+
+	if (next > deadline)
+		next = deadline;
+	r = e->backend->ops->next(e->backend, &ev, e->io_again ? 0 : next);
+	if (r == 1)
+		task_event(e, &ev);
+	else
+		do_io(e);
+	if (r != 1 || !list_empty(&e->timers.list))
+		timers_fire(&e->timers, clock_now_ns());
+	conn_sweep(e);
+	process_release_all(e);
+}
+
+static bool wanted(const struct engine *e)
+{
+	list_for_each(&e->sessions, node, after) {
+		const struct session *s = list_entry(node, struct session, in_engine);
+
+		/* One that only looks keeps nothing alive, but the first may yet attach. */
+		if (s->attached || s->id == 1)
+			return true;
+	}
+	/* The first client has not said hello yet. */
+	return e->last_session == 0 && e->conn_count > 0;
+}
+
+int engine_run(struct engine *e)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	while (wanted(e))
+		engine_turn(e, CLOCK_NEVER);
+	log_debug("no session is left");
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	while (!list_empty(&e->conns))
+		conn_close(list_entry(e->conns.next, struct conn, in_engine));
+	/*
+	 * Targets that still run are let go by the end of this process: the kernel detaches
+	 * without stopping them, so nothing is disturbed.
+	 */
+	fd_close(e->listener);
+	fd_close(e->epoll);
+	while (e->tasks_by_id.count) {
+		size_t at = 0;
+
+		task_free(map_walk(&e->tasks_by_id, &at));
+	}
+	while (e->processes.count) {
+		size_t at = 0;
+
+		process_discard(map_walk(&e->processes, &at));
+	}
+	map_deinit(&e->tasks_by_tid);
+	map_deinit(&e->tasks_by_id);
+	map_deinit(&e->processes);
+	map_deinit(&e->sessions_by_id);
+	free(e);
+}

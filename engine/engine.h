@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's objects. One thread, no locks.
+ *
+ *	session --cover-- process -- task -- rules (who holds it, whose turn it is)
+ *	   |
+ *	  conn (main socket, reply channels), queue (events under way)
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <cotrace.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/backend.h"
+#include "engine/queue.h"
+#include "engine/rules.h"
+#include "engine/timer.h"
+#include "wire/wire.h"
+
+#define ENGINE_ARCHS 4	   /* enum cotrace_arch, ANY included */
+#define ENGINE_SET_WORDS 16 /* words of a set of system calls */
+#define ENGINE_EXIT_STOP_NS (2 * CLOCK_SECOND)
+#define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
+
+struct session;
+
+struct engine {
+	struct backend *backend;
+	int epoll, listener;
+	struct map tasks_by_tid, tasks_by_id, processes, sessions_by_id;
+	struct list sessions; /* in the order they were opened */
+	struct list conns;
+	struct list dirty;    /* sessions with events not sent yet */
+	struct list releases; /* processes that no session covers */
+	struct list orphans;  /* tasks whose parent's event is still to come */
+	struct timers timers;
+	struct timer flush_timer;
+	uint64_t seq, last_task, last_session;
+	size_t pokes;	      /* tasks interrupted so that a subscription takes effect */
+	size_t conn_count;
+	struct list waiters;
+	bool io_again;	      /* a socket was left before it was empty */
+	bool sweep;	      /* a connection is to be closed */
+	bool leaving;
+};
+
+/* A process that the engine traces. */
+struct process {
+	struct engine *engine;
+	pid_t pid;
+	struct list tasks;
+	size_t task_count;
+	struct list covers; /* sessions whose target it is in */
+	uint64_t generation; /* programs it has run */
+	uint64_t changes;    /* writes by sessions */
+	struct session *spawner; /* holds it at its first exec */
+	bool wants_syscalls, wants_exit_stops; /* of any session */
+	bool group_exiting;
+	bool partial; /* tasks of it were let go */
+	struct list in_releases;
+	struct list late_exits; /* TASK_EXIT records whose cause is not known yet */
+};
+
+/* One process of one session's target. */
+struct cover {
+	struct list in_process, in_session;
+	struct process *process;
+	struct session *session;
+	bool hold_new; /* new tasks are held from their start */
+};
+
+/* Where the kernel has it. */
+enum task_state {
+	TASK_UNBORN,  /* known from its parent's event, has not stopped yet */
+	TASK_RUNNING,
+	TASK_STANDING
+};
+
+struct task {
+	struct engine *engine;
+	struct process *process; /* NULL: orphan */
+	struct list in_process;
+	struct list in_orphans;
+	uint64_t id;
+	pid_t tid;
+	enum task_state state;
+	struct rules rules;
+
+	/* The stop it stands at. */
+	uint32_t kind; /* enum cotrace_event_kind, or 0 */
+	uint32_t flags; /* COTRACE_EV_DENIED and the like, for the records to come */
+	struct backend_event ev;
+	int64_t denied_result;
+	int signo;	 /* to be delivered */
+	bool regs_written;
+
+	/* The system call it is in. */
+	struct backend_syscall call;
+	uint64_t call_pc, call_changes;
+	bool in_call;	     /* its entry was seen */
+	bool call_denied;
+	bool call_suspended; /* interrupted by a stop; to be made again without a word */
+	bool restarting;     /* the next call is one made again */
+
+	bool announced;	     /* every session has its parent's event */
+	bool interrupted;    /* interrupt() sent, not seen yet */
+	bool poked;	     /* ... so that a subscription takes effect */
+	bool job_stopped;
+	bool exit_told;	     /* its TASK_EXIT is out */
+	bool exit_stops;     /* as set in the kernel */
+	bool detaching;
+	uint64_t creator;    /* task id */
+	struct task *parent; /* at whose stop it is to be announced */
+	struct task *unannounced; /* the child that this stop announces */
+	pid_t parent_pid;    /* orphan: as /proc tells */
+	struct timer timer;  /* exit stop; orphan */
+};
+
+struct capture_set {
+	uint8_t count;
+	struct wire_slot slots[COTRACE_CAPTURES_MAX];
+};
+
+/* Subscriptions to the system calls of one architecture in one phase. */
+struct call_set {
+	uint64_t note[ENGINE_SET_WORDS], stop[ENGINE_SET_WORDS];
+};
+
+struct session {
+	struct engine *engine;
+	struct list in_engine;
+	struct list in_dirty;
+	uint64_t id;
+	struct conn *main;
+	struct list channels;
+	struct list covers;
+	pid_t root_pid;
+	pid_t owner_pid;
+	uid_t owner_uid;
+	char owner_command[16];
+	uint64_t since_ns;
+
+	uint32_t role, scope, flags, close_action;
+	int64_t queue_deadline_ns;
+	bool attached; /* it has, or had, a target */
+	bool ended;    /* SESSION_END is queued */
+	bool hold_new; /* new processes are held */
+
+	uint8_t modes[COTRACE_EVENT_MAX + 1];
+	uint64_t signal_note, signal_stop;
+	struct call_set calls[ENGINE_ARCHS][2];
+	bool wants_syscalls;
+	struct map captures; /* (arch, nr, phase) -> struct capture_set */
+
+	struct queue queue;
+	struct timer queue_timer;
+	bool queue_full;
+	size_t unstood; /* tasks it waits for to stand */
+	uint64_t notes, stops, lost, lost_untold;
+};
+
+/* A connection: a session's main socket or one of its reply channels. */
+struct conn {
+	struct engine *engine;
+	struct list in_engine, in_session;
+	struct session *session; /* NULL before HELLO */
+	int fd;
+	uint32_t events;	 /* as epoll has them */
+	pid_t pid;
+	uid_t uid;
+	struct queue replies;
+	bool dead;
+	struct timer timer; /* HELLO must come */
+};
+
+/* A reply that comes when something has happened. */
+struct waiter {
+	struct list in_engine;
+	struct conn *conn;
+	struct session *session;
+	uint64_t cookie;
+	unsigned request; /* STOP, or a subscription that is to take effect */
+	struct timer timer;
+};
+
+/* engine.c */
+int engine_new(struct engine **out, struct backend *backend);
+/* Serves @fd as the first session's socket; consumes it. */
+int engine_adopt(struct engine *e, int fd);
+int engine_listen(struct engine *e);
+/* Until the last session is gone; lets all targets go. */
+int engine_run(struct engine *e);
+void engine_free(struct engine *e);
+/* One event, if there is one before @deadline, and all I/O. For tests. */
+void engine_turn(struct engine *e, uint64_t deadline);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "engine/event.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+struct late_exit {
+	struct list node;
+	uint64_t task;
+	pid_t tid;
+	int status;
+};
+
+struct process *process_by_pid(struct engine *e, pid_t pid)
+{
+	return map_get(&e->processes, (uint64_t)pid);
+}
+
+struct process *process_new(struct engine *e, pid_t pid)
+{
+	struct process *p = calloc(1, sizeof *p);
+
+	if (p == NULL || map_put(&e->processes, (uint64_t)pid, p) < 0) {
+		free(p);
+		return NULL;
+	}
+	p->engine = e;
+	p->pid = pid;
+	p->generation = 1;
+	list_init(&p->tasks);
+	list_init(&p->covers);
+	list_init(&p->late_exits);
+	return p;
+}
+
+void process_discard(struct process *p)
+{
+	map_take(&p->engine->processes, (uint64_t)p->pid);
+	list_remove(&p->in_releases);
+	list_for_each(&p->late_exits, node, after)
+		free(list_entry(node, struct late_exit, node));
+	free(p);
+}
+
+static void attached(void *arg, pid_t tid)
+{
+	struct process *p = arg;
+	struct task *t = task_by_tid(p->engine, tid);
+
+	if (t == NULL)
+		t = task_new(p->engine, p, tid);
+	if (t == NULL)
+		return;
+	t->state = TASK_RUNNING;
+	t->announced = true;
+}
+
+int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tracer)
+{
+	struct process *p = process_by_pid(e, pid);
+	int r;
+
+	*out = p;
+	if (p != NULL && !p->partial)
+		return 0;
+	if (p == NULL)
+		p = process_new(e, pid);
+	if (p == NULL)
+		return -ENOMEM;
+	list_for_each(&p->tasks, node, after)
+		list_entry(node, struct task, in_process)->detaching = false;
+	r = e->backend->ops->attach(e->backend, pid, attached, p, tracer);
+	if (r < 0) {
+		log_debug("attach %d: %d", (int)pid, r);
+		process_release(p);
+		return r;
+	}
+	p->partial = false;
+	*out = p;
+	return 0;
+}
+
+pid_t process_any_tid(const struct process *p)
+{
+	list_for_each(&p->tasks, node, after) {
+		const struct task *t = list_entry(node, struct task, in_process);
+
+		if (!t->exit_told)
+			return t->tid;
+	}
+	return p->pid;
+}
+
+/*
+ * A task that runs does not hear of new wishes until it stops, so it is interrupted; what
+ * that does to a blocked call is put back.
+ */
+static void change_course(struct process *p)
+{
+	list_for_each(&p->tasks, node, after) {
+		struct task *t = list_entry(node, struct task, in_process);
+
+		if (t->state != TASK_RUNNING || t->poked)
+			continue;
+		t->poked = true;
+		p->engine->pokes++;
+		task_interrupt(t);
+	}
+}
+
+void process_interests(struct process *p)
+{
+	bool had_syscalls = p->wants_syscalls, had_exit_stops = p->wants_exit_stops;
+
+	p->wants_syscalls = p->wants_exit_stops = false;
+	list_for_each(&p->covers, node, after) {
+		struct session *s = list_entry(node, struct cover, in_process)->session;
+
+		p->wants_syscalls |= s->wants_syscalls;
+		p->wants_exit_stops |= s->modes[COTRACE_EVENT_TASK_EXIT] != COTRACE_OFF;
+	}
+	/* Fewer wishes need no haste: the next stop does it. */
+	if ((p->wants_syscalls && !had_syscalls) || (p->wants_exit_stops && !had_exit_stops))
+		change_course(p);
+}
+
+/* Put off to the end of the turn: whoever calls may still be looking at its tasks. */
+void process_release(struct process *p)
+{
+	if (!list_linked(&p->in_releases))
+		list_append(&p->engine->releases, &p->in_releases);
+}
+
+static void let_go(struct process *p)
+{
+	if (p->task_count == 0) {
+		process_discard(p);
+		return;
+	}
+	p->partial = true;
+	list_for_each(&p->tasks, node, after) {
+		struct task *t = list_entry(node, struct task, in_process);
+
+		t->detaching = true;
+		if (t->state == TASK_RUNNING)
+			task_interrupt(t);
+		else
+			task_proceed(t); /* detaches and frees it */
+	}
+}
+
+void process_release_all(struct engine *e)
+{
+	while (!list_empty(&e->releases)) {
+		struct process *p = list_entry(e->releases.next, struct process, in_releases);
+
+		list_remove(&p->in_releases);
+		if (list_empty(&p->covers))
+			let_go(p);
+	}
+}
+
+void process_late_exit(struct process *p, const struct task *t, int status)
+{
+	struct late_exit *late = calloc(1, sizeof *late);
+
+	if (late == NULL)
+		return;
+	late->task = t->id;
+	late->tid = t->tid;
+	late->status = status;
+	list_append(&p->late_exits, &late->node);
+}
+
+void process_late_exits_told(struct process *p, enum cotrace_exit_cause cause)
+{
+	list_for_each(&p->late_exits, node, after) {
+		struct late_exit *late = list_entry(node, struct late_exit, node);
+		struct task gone = { .engine = p->engine, .process = p, .id = late->task, .tid = late->tid };
+
+		list_for_each(&p->covers, at, next) {
+			struct session *s = list_entry(at, struct cover, in_process)->session;
+			struct event ev = EVENT(COTRACE_EVENT_TASK_EXIT, &gone);
+
+			if (s->modes[COTRACE_EVENT_TASK_EXIT] == COTRACE_OFF)
+				continue;
+			ev.exit = event_exit_record(cause, late->status);
+			event_emit(s, &ev);
+		}
+		list_remove(&late->node);
+		free(late);
+	}
+}
+
+void process_ended(struct process *p, int status)
+{
+	process_late_exits_told(p, COTRACE_EXIT_GROUP);
+	list_for_each(&p->covers, node, after) {
+		struct session *s = list_entry(node, struct cover, in_process)->session;
+		struct event ev = EVENT(COTRACE_EVENT_PROCESS_EXIT, NULL);
+
+		if (s->modes[COTRACE_EVENT_PROCESS_EXIT] == COTRACE_OFF)
+			continue;
+		ev.pid = ev.tid = p->pid;
+		ev.exit = event_exit_record(COTRACE_EXIT_OWN, status);
+		event_emit(s, &ev);
+	}
+	list_for_each(&p->covers, at, next) {
+		struct cover *c = list_entry(at, struct cover, in_process);
+		struct session *s = c->session;
+
+		session_uncover(c);
+		if (list_empty(&s->covers))
+			session_end(s, COTRACE_END_TARGET_GONE);
+	}
+	process_discard(p);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What clients ask for. */
+#ifndef ENGINE_REQUEST_H
+#define ENGINE_REQUEST_H
+
+#include "engine/conn.h"
+#include "engine/engine.h"
+
+/* A request under way. */
+struct request {
+	struct conn *conn;
+	struct session *session; /* NULL: before HELLO */
+	const struct wire_header *header;
+	struct wire_reader *body; /* after the fixed part: the tail */
+	int *fd; /* what came with the datagram; set it to -1 to take it */
+};
+
+/* Returns false when the client breaks the protocol. */
+bool request_handle(struct conn *c, const struct wire_header *header, struct wire_reader *body,
+		    int *fd);
+/* Tells how it went: by a reply, or, when none is wanted, by an event if it was refused. */
+void request_done(struct request *rq, int error);
+/* As done, but when interrupted tasks have taken note of a subscription. */
+void request_done_when_effective(struct request *rq);
+/* The session may change the target: 0 or -EPERM, -ENOTCONN. */
+int request_may_change(const struct request *rq);
+/* A task of the session's target, or NULL. */
+struct task *request_task(const struct request *rq, uint64_t id);
+struct process *request_process(const struct request *rq, pid_t pid);
+
+/* The handlers, by the fixed part of their message. */
+#define MESSAGE(NAME, name, number, tail, fields) \
+	void request_##name(struct request *rq, const struct wire_##name *m);
+WIRE_REQUESTS(MESSAGE)
+#undef MESSAGE
+
+#endif

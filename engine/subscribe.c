@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests about what a session wants to see. */
+#include <errno.h>
+
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/session.h"
+
+static int check_mode(const struct request *rq, uint32_t mode)
+{
+	if (mode > COTRACE_STOP)
+		return -EINVAL;
+	return mode == COTRACE_STOP && rq->session->role == COTRACE_OBSERVER ? -EPERM : 0;
+}
+
+static bool can_stop(uint32_t kind)
+{
+	return kind != COTRACE_EVENT_PROCESS_EXIT && kind != COTRACE_EVENT_JOB_CONTINUE &&
+	       kind != COTRACE_EVENT_CHANGED;
+}
+
+static bool can_subscribe(uint32_t kind)
+{
+	return kind >= COTRACE_EVENT_TASK_START && kind <= COTRACE_EVENT_CHANGED &&
+	       kind != COTRACE_EVENT_SIGNAL &&
+	       (kind < COTRACE_EVENT_SYSCALL_ENTRY || kind == COTRACE_EVENT_CHANGED);
+}
+
+void request_subscribe(struct request *rq, const struct wire_subscribe *m)
+{
+	int r = check_mode(rq, m->mode);
+
+	if (!can_subscribe(m->kind) || (m->mode == COTRACE_STOP && !can_stop(m->kind)))
+		r = -EINVAL;
+	if (r < 0) {
+		request_done(rq, r);
+		return;
+	}
+	rq->session->modes[m->kind] = (uint8_t)m->mode;
+	session_interests(rq->session);
+	request_done_when_effective(rq);
+}
+
+static void set_calls(struct call_set *set, const uint64_t *bits, uint32_t mode)
+{
+	for (int i = 0; i < ENGINE_SET_WORDS; i++) {
+		set->note[i] &= ~bits[i];
+		set->stop[i] &= ~bits[i];
+		if (mode == COTRACE_NOTE)
+			set->note[i] |= bits[i];
+		else if (mode == COTRACE_STOP)
+			set->stop[i] |= bits[i];
+	}
+}
+
+void request_syscalls(struct request *rq, const struct wire_syscalls *m)
+{
+	int r = check_mode(rq, m->mode);
+
+	if (m->arch >= ENGINE_ARCHS || m->phases == 0 ||
+	    (m->phases & ~(COTRACE_ENTRY | COTRACE_EXIT)))
+		r = -EINVAL;
+	if (r < 0) {
+		request_done(rq, r);
+		return;
+	}
+	for (uint32_t a = 0; a < ENGINE_ARCHS; a++) {
+		if (m->arch != COTRACE_ARCH_ANY && m->arch != a)
+			continue;
+		if (m->phases & COTRACE_ENTRY)
+			set_calls(&rq->session->calls[a][0], m->bits, m->mode);
+		if (m->phases & COTRACE_EXIT)
+			set_calls(&rq->session->calls[a][1], m->bits, m->mode);
+	}
+	session_interests(rq->session);
+	request_done_when_effective(rq);
+}
+
+void request_signals(struct request *rq, const struct wire_signals *m)
+{
+	struct session *s = rq->session;
+	int r = check_mode(rq, m->mode);
+
+	if (r == 0) {
+		s->signal_note &= ~m->set;
+		s->signal_stop &= ~m->set;
+		if (m->mode == COTRACE_NOTE)
+			s->signal_note |= m->set;
+		else if (m->mode == COTRACE_STOP)
+			s->signal_stop |= m->set;
+	}
+	request_done(rq, r);
+}
+
+static bool slot_is_valid(const struct wire_slot *slot)
+{
+	return slot->kind >= COTRACE_CAPTURE_STRING && slot->kind <= COTRACE_CAPTURE_IOVEC &&
+	       (slot->phase == COTRACE_ENTRY || slot->phase == COTRACE_EXIT) && slot->arg < 6 &&
+	       slot->count_arg < 6 && slot->max <= COTRACE_CAPTURE_BYTES_MAX &&
+	       (slot->kind != COTRACE_CAPTURE_RESULT || slot->phase == COTRACE_EXIT);
+}
+
+void request_capture(struct request *rq, const struct wire_capture *m)
+{
+	struct wire_slot slots[COTRACE_CAPTURES_MAX];
+	size_t count = 0;
+	int r = 0;
+
+	while (wire_left(rq->body) && r == 0) {
+		struct wire_slot slot;
+
+		if (count == COTRACE_CAPTURES_MAX || !wire_get_slot(rq->body, &slot) ||
+		    !slot_is_valid(&slot))
+			r = -EINVAL;
+		else
+			slots[count++] = slot;
+	}
+	if (m->arch >= ENGINE_ARCHS || m->nr < 0)
+		r = -EINVAL;
+	for (uint32_t a = 0; a < ENGINE_ARCHS && r == 0; a++)
+		if (m->arch == COTRACE_ARCH_ANY || m->arch == a)
+			r = capture_set(rq->session, a, m->nr, slots, count);
+	request_done(rq, r);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ENGINE_TASK_H
+#define ENGINE_TASK_H
+
+#include "engine/engine.h"
+
+/* process.c */
+struct process *process_by_pid(struct engine *e, pid_t pid);
+struct process *process_new(struct engine *e, pid_t pid);
+/* Attaches all of @pid; see backend_ops.attach for errors. */
+int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tracer);
+/* Works out what all sessions together want; interrupts tasks that must change course. */
+void process_interests(struct process *p);
+/* No session covers it any more. */
+void process_release(struct process *p);
+void process_release_all(struct engine *e);
+/* Forgets it; it has no tasks and no covers. */
+void process_discard(struct process *p);
+/* A living task of it, for /proc. */
+pid_t process_any_tid(const struct process *p);
+void process_late_exit(struct process *p, const struct task *t, int status);
+void process_late_exits_told(struct process *p, enum cotrace_exit_cause cause);
+void process_ended(struct process *p, int status);
+
+/* task.c */
+struct task *task_by_tid(struct engine *e, pid_t tid);
+struct task *task_by_id(struct engine *e, uint64_t id);
+struct task *task_new(struct engine *e, struct process *p, pid_t tid);
+void task_free(struct task *t);
+void task_join_process(struct task *t, struct process *p);
+/* What the backend reported. */
+void task_event(struct engine *e, const struct backend_event *ev);
+/* Goes on with the turns at a stop, and lets the task run when nothing is in the way. */
+void task_proceed(struct task *t);
+/* Takes a hold for @s; the task is interrupted if it runs. */
+void task_hold(struct task *t, struct session *s);
+/* Gives up holds of @s for the reasons @why. */
+void task_release(struct task *t, struct session *s, unsigned why);
+void task_leave(struct task *t, struct session *s);
+/* @s wrote registers or memory: see rules_changed(). */
+void task_reoffer(struct task *t, struct session *s);
+void task_interrupt(struct task *t);
+/* May it be looked at? */
+bool task_stands(const struct task *t);
+
+/* birth.c: children and their announcement */
+void birth_event(struct task *parent, const struct backend_event *ev);
+void birth_first_stop(struct engine *e, const struct backend_event *ev);
+/* All sessions have the parent's event. */
+void birth_announced(struct task *parent);
+/* The parent will not tell any more. */
+void birth_orphaned(struct engine *e, pid_t pid);
+void birth_start(struct task *t);
+
+/* death.c */
+void death_event(struct task *t, int status);
+void death_exiting(struct task *t);
+void death_by_exec(struct task *t);
+void death_no_return(struct task *t);
+
+/* verdict.c */
+/* Carries out an answer; returns 0 or the -errno of its refusal. */
+int verdict_apply(struct task *t, struct session *s, const struct wire_answer *answer,
+		  const void *siginfo, size_t size);
+
+#endif
