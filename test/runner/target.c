@@ -32,7 +32,7 @@ const char *target_path(const char *name)
 	return out;
 }
 
-static void become(char *const argv[], const char *path, const int in[2], const int out[2])
+static void become(const char *const argv[], const char *path, const int in[2], const int out[2])
 {
 	sigset_t none;
 
@@ -42,11 +42,11 @@ static void become(char *const argv[], const char *path, const int in[2], const 
 	dup2(out[1], STDOUT_FILENO);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execv(path, argv);
+	execv(path, (char *const *)argv);
 	_exit(127);
 }
 
-void target_start(struct target *t, char *const argv[])
+void target_start(struct target *t, const char *const argv[])
 {
 	const char *path = target_path(argv[0]);
 	int in[2], out[2];

@@ -14,12 +14,12 @@ struct target {
 };
 
 #define TARGET_NULL ((struct target){ -1, -1, -1, 0 })
-#define TARGET_ARGS(...) ((char *const[]){ __VA_ARGS__, NULL })
+#define TARGET_ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* The path of a target program; static storage. Skips the test when it was not built. */
 const char *target_path(const char *name);
 /* argv[0] names the target, or is a path. */
-void target_start(struct target *t, char *const argv[]);
+void target_start(struct target *t, const char *const argv[]);
 #define TARGET_START(t, ...) target_start(t, TARGET_ARGS(__VA_ARGS__))
 /* Reads one line of its output, without the newline; fails the test after ten seconds. */
 void target_line(struct target *t, char *line, size_t size);
