@@ -170,6 +170,8 @@ static int request_add(struct cotrace *s, pid_t process, int memory)
 /* Tries one process that existed before the attach. 1: it is newly covered. */
 static int add_one(struct cotrace *s, const struct attempt *a, pid_t process)
 {
+	/* What our engine traces already was most likely born to a covered process. */
+	bool ours = proc_tracer(process) == s->engine_pid;
 	int memory, r;
 
 	if (proc_is_engine(process) || cycle_check(process) < 0)
@@ -182,7 +184,7 @@ static int add_one(struct cotrace *s, const struct attempt *a, pid_t process)
 	if (r == -ESHUTDOWN)
 		return r;
 	/* Else it is another tracer's, has ended, or is not ours to trace. */
-	return r == 0;
+	return r == 0 && !ours;
 }
 
 /* One pass: how many processes it has added that were not covered before, or -errno. */
