@@ -410,9 +410,14 @@ static void on_exec(struct engine *e, struct task *t, const struct backend_event
 
 		p->spawner = NULL;
 		p->generation = 1;
-		if (party != NULL) {
-			rules_hold(&t->rules, party, RULES_HOLD_ASKED);
-			note_hold(party, COTRACE_EVENT_EXEC, 0);
+		if (party == NULL)
+			return;
+		rules_hold(&t->rules, party, RULES_HOLD_ASKED);
+		note_hold(party, COTRACE_EVENT_EXEC, 0);
+		/* cotrace_spawn() itself waits for this: no event is due. */
+		if (party->awaited) {
+			party->awaited = false;
+			session_stood(session_by_id(e, party->session));
 		}
 	}
 }

@@ -33,16 +33,18 @@ struct ptrace_wait {
 	bool scan_due;	    /* a stop may have been hidden behind another's SIGCHLD */
 	uint64_t scan_not_before;
 	unsigned since_io;  /* events since fds were last looked at */
+	pid_t resumed;	    /* the task that was let run last */
+	unsigned early;	    /* how often it had stopped before the engine could sleep, of late */
 };
 
 /* Where tasks wake: see place.c. */
 struct ptrace_place {
 	bool enabled;
-	int cpu;	    /* the engine is pinned there; -1: it is not */
-	cpu_set_t own;	    /* the engine's mask before */
-	pid_t last;	    /* the task of the last stop */
-	unsigned streak;    /* stops of that task in a row */
-	uint64_t last_ns;
+	int online;	 /* CPUs */
+	int cpu;	 /* the engine is pinned there; -1: it is not */
+	cpu_set_t own;	 /* the engine's mask before */
+	pid_t last;	 /* the task of the last stop */
+	unsigned streak; /* stops of that task in a row */
 };
 
 struct ptrace_backend {
@@ -113,7 +115,7 @@ void regs_take_back(struct backend *base, pid_t tid);
 void place_init(struct ptrace_backend *b);
 void place_stopped(struct ptrace_backend *b, pid_t tid);
 /* Around the ptrace request that wakes the task. */
-bool place_before_wake(struct ptrace_backend *b, pid_t tid, cpu_set_t *before);
-void place_after_wake(struct ptrace_backend *b, pid_t tid, const cpu_set_t *before);
+bool place_before_wake(struct ptrace_backend *b, pid_t tid);
+void place_after_wake(struct ptrace_backend *b, pid_t tid);
 
 #endif

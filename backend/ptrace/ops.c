@@ -62,17 +62,17 @@ static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, i
 	};
 	struct ptrace_backend *b = ptrace_backend(base);
 	struct ptrace_task *t = ptrace_task(b, tid);
-	cpu_set_t before;
 	bool placed;
 	long r;
 
 	if (t == NULL)
 		return -ESRCH;
 	log_debug("resume %d how %d signal %d", (int)tid, (int)how, signo);
-	placed = how == BACKEND_SYSCALLS && place_before_wake(b, tid, &before);
+	placed = how == BACKEND_SYSCALLS && place_before_wake(b, tid);
 	r = ptrace_call(requests[how], tid, 0, (uintptr_t)signo);
 	if (placed)
-		place_after_wake(b, tid, &before);
+		place_after_wake(b, tid);
+	b->wait.resumed = tid;
 	/* On failure SIGKILL was faster: it runs, to its death. */
 	if (!t->running) {
 		t->running = true;

@@ -22,6 +22,7 @@
 
 #define IO_EVERY 32	     /* a busy target must not keep clients waiting */
 #define SCAN_CHEAP_TASKS 32  /* below this a scan costs less than deciding about it */
+#define EARLY_MAX 16
 #define SCAN_SHARE 8	     /* a scan of cost c is followed by 8 c without one */
 
 int wait_init(struct ptrace_backend *b)
@@ -123,6 +124,28 @@ static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool 
 	return info.si_pid > 0 && take(b, info.si_pid, ev);
 }
 
+/*
+ * On one CPU the task that is woken often takes the CPU at once and has stopped again before
+ * the engine comes back from resume(). When that is how it goes, look before sleeping; the
+ * SIGCHLD stays pending, which spares queueing the next. Only for a task that runs alone:
+ * nobody else's stop can be overlooked then.
+ */
+static bool stopped_early(struct ptrace_backend *b, struct backend_event *ev)
+{
+	struct ptrace_wait *w = &b->wait;
+
+	if (b->running != 1 || w->scan_due || w->resumed == 0)
+		return false;
+	if (w->early < EARLY_MAX / 2 && ++w->early < EARLY_MAX / 2)
+		return false; /* seldom; try again after a while */
+	if (take(b, w->resumed, ev)) {
+		w->early = EARLY_MAX;
+		return true;
+	}
+	w->early = w->early > EARLY_MAX / 2 ? w->early - 1 : 0;
+	return false;
+}
+
 int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
 {
 	struct ptrace_backend *b = ptrace_backend(base);
@@ -133,6 +156,8 @@ int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
 		w->since_io = 0;
 		return 0;
 	}
+	if (stopped_early(b, ev))
+		return 1;
 	for (;;) {
 		uint64_t until = deadline;
 
