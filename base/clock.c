@@ -19,7 +19,8 @@ uint64_t clock_deadline(int64_t timeout_ns)
 	if (timeout_ns < 0)
 		return CLOCK_NEVER;
 	now = clock_now_ns();
-	return (uint64_t)timeout_ns > CLOCK_NEVER - 1 - now ? CLOCK_NEVER : now + (uint64_t)timeout_ns;
+	return (uint64_t)timeout_ns > CLOCK_NEVER - 1 - now ? CLOCK_NEVER
+							    : now + (uint64_t)timeout_ns;
 }
 
 int clock_poll_ms(uint64_t deadline)

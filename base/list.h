@@ -13,7 +13,7 @@ struct list {
 #define list_entry(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 
 /* Walks @head; the current entry may be removed, no other. */
-#define list_for_each(head, node, after)                                        \
+#define list_for_each(head, node, after)                                            \
 	for (struct list *node = (head)->next, *after = node->next; node != (head); \
 	     node = after, after = node->next)
 

@@ -10,10 +10,10 @@ extern bool log_enabled;
 void log_init(void);
 void log_write(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define log_debug(...)                          \
-	do {                                    \
+#define log_debug(...)                                \
+	do {                                          \
 		if (__builtin_expect(log_enabled, 0)) \
-			log_write(__VA_ARGS__); \
+			log_write(__VA_ARGS__);       \
 	} while (0)
 
 #endif

@@ -32,7 +32,7 @@ void birth_start(struct task *t)
 	}
 	t->kind = COTRACE_EVENT_TASK_START;
 	rules_stop(&t->rules, RULES_TO_PROGRAM, false);
-	list_for_each(&t->process->covers, node, after) {
+	list_for_each (&t->process->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);
 
 		if (c->hold_new)
@@ -43,7 +43,7 @@ void birth_start(struct task *t)
 
 static void cover_child(struct process *child, const struct process *parent)
 {
-	list_for_each(&parent->covers, node, after) {
+	list_for_each (&parent->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);
 
 		if (c->session->scope != COTRACE_TREE)
@@ -92,8 +92,7 @@ void birth_event(struct task *parent, const struct backend_event *ev)
 		return;
 	pid = process_of_child(parent, ev);
 	if (pid != parent->process->pid)
-		parent->kind = ev->kind == BACKEND_VFORK ? COTRACE_EVENT_VFORK :
-							   COTRACE_EVENT_FORK;
+		parent->kind = ev->kind == BACKEND_VFORK ? COTRACE_EVENT_VFORK : COTRACE_EVENT_FORK;
 	if (child != NULL && child->announced)
 		return; /* taken in without its parent's word */
 	if (child == NULL)
@@ -148,7 +147,7 @@ static void orphan_waited(struct timer *timer)
 
 void birth_orphaned(struct engine *e, pid_t pid)
 {
-	list_for_each(&e->orphans, node, after) {
+	list_for_each (&e->orphans, node, after) {
 		struct task *t = list_entry(node, struct task, in_orphans);
 
 		if (t->parent_pid == pid)

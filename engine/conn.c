@@ -97,7 +97,7 @@ void conn_sweep(struct engine *e)
 	while (e->sweep) {
 		e->sweep = false;
 		/* Closing a session marks its channels, which may stand before it. */
-		list_for_each(&e->conns, node, after) {
+		list_for_each (&e->conns, node, after) {
 			struct conn *c = list_entry(node, struct conn, in_engine);
 
 			if (c->dead)
@@ -193,7 +193,8 @@ void conn_read(struct conn *c)
 static void flush_replies(struct conn *c)
 {
 	int r = queue_send(&c->replies, c->fd);
-	bool events_left = c->session && c->session->main == c && !queue_is_empty(&c->session->queue);
+	bool events_left =
+		c->session && c->session->main == c && !queue_is_empty(&c->session->queue);
 
 	if (r < 0 && r != -EAGAIN)
 		conn_mark_dead(c);
@@ -293,7 +294,7 @@ int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadl
 
 void waiters_check(struct engine *e)
 {
-	list_for_each(&e->waiters, node, after) {
+	list_for_each (&e->waiters, node, after) {
 		struct waiter *w = list_entry(node, struct waiter, in_engine);
 
 		if (w->request == WIRE_STOP ? w->session->unstood == 0 : e->pokes == 0)
@@ -310,7 +311,7 @@ static void drop(struct waiter *w)
 
 void waiters_drop(struct engine *e, const struct session *s)
 {
-	list_for_each(&e->waiters, node, after) {
+	list_for_each (&e->waiters, node, after) {
 		struct waiter *w = list_entry(node, struct waiter, in_engine);
 
 		if (w->session == s)
@@ -320,7 +321,7 @@ void waiters_drop(struct engine *e, const struct session *s)
 
 void waiters_drop_conn(struct engine *e, const struct conn *c)
 {
-	list_for_each(&e->waiters, node, after) {
+	list_for_each (&e->waiters, node, after) {
 		struct waiter *w = list_entry(node, struct waiter, in_engine);
 
 		if (w->conn == c)

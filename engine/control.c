@@ -28,14 +28,14 @@ static int for_reach(struct request *rq, uint64_t task, uint32_t reach,
 		act(t, s);
 		return 0;
 	}
-	list_for_each(&s->covers, node, after) {
+	list_for_each (&s->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_session);
 
 		if (t != NULL && c->process != t->process)
 			continue;
 		if (act_process != NULL)
 			act_process(c, t == NULL);
-		list_for_each(&c->process->tasks, at, next) {
+		list_for_each (&c->process->tasks, at, next) {
 			struct task *each = list_entry(at, struct task, in_process);
 
 			if (each->announced)
@@ -158,7 +158,7 @@ void request_kill(struct request *rq, const struct wire_kill *m)
 	if (r == 0 && m->task && t == NULL)
 		r = -ESRCH;
 	if (r == 0)
-		list_for_each(&rq->session->covers, node, after) {
+		list_for_each (&rq->session->covers, node, after) {
 			struct process *p = list_entry(node, struct cover, in_session)->process;
 
 			if (t == NULL || t->process == p)
@@ -237,11 +237,11 @@ void request_memory(struct request *rq, const struct wire_memory *m)
  */
 static void memory_changed(struct session *s)
 {
-	list_for_each(&s->covers, node, after) {
+	list_for_each (&s->covers, node, after) {
 		struct process *p = list_entry(node, struct cover, in_session)->process;
 
 		p->changes++;
-		list_for_each(&p->tasks, at, next)
+		list_for_each (&p->tasks, at, next)
 			task_reoffer(list_entry(at, struct task, in_process), s);
 	}
 }

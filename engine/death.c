@@ -103,7 +103,9 @@ void death_event(struct task *t, int status)
 	if (p != NULL) {
 		death_no_return(t);
 		t->state = TASK_RUNNING;
-		tell_exit(t, p->group_exiting || t->tid == p->pid ? COTRACE_EXIT_GROUP : COTRACE_EXIT_OWN,
+		tell_exit(t,
+			  p->group_exiting || t->tid == p->pid ? COTRACE_EXIT_GROUP
+							       : COTRACE_EXIT_OWN,
 			  status);
 	}
 	task_free(t);

@@ -122,7 +122,7 @@ void engine_turn(struct engine *e, uint64_t deadline)
 
 static bool wanted(const struct engine *e)
 {
-	list_for_each(&e->sessions, node, after) {
+	list_for_each (&e->sessions, node, after) {
 		const struct session *s = list_entry(node, struct session, in_engine);
 
 		/* One that only looks keeps nothing alive, but the first may yet attach. */

@@ -23,7 +23,7 @@
 #include "engine/timer.h"
 #include "wire/wire.h"
 
-#define ENGINE_ARCHS 4	   /* enum cotrace_arch, ANY included */
+#define ENGINE_ARCHS 4	    /* enum cotrace_arch, ANY included */
 #define ENGINE_SET_WORDS 16 /* words of a set of system calls */
 #define ENGINE_EXIT_STOP_NS (2 * CLOCK_SECOND)
 #define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
@@ -42,11 +42,11 @@ struct engine {
 	struct timers timers;
 	struct timer flush_timer;
 	uint64_t seq, last_task, last_session;
-	size_t pokes;	      /* tasks interrupted so that a subscription takes effect */
+	size_t pokes; /* tasks interrupted so that a subscription takes effect */
 	size_t conn_count;
 	struct list waiters;
-	bool io_again;	      /* a socket was left before it was empty */
-	bool sweep;	      /* a connection is to be closed */
+	bool io_again; /* a socket was left before it was empty */
+	bool sweep;    /* a connection is to be closed */
 	bool leaving;
 };
 
@@ -56,10 +56,10 @@ struct process {
 	pid_t pid;
 	struct list tasks;
 	size_t task_count;
-	struct list covers; /* sessions whose target it is in */
-	uint64_t generation; /* programs it has run */
-	uint64_t changes;    /* writes by sessions */
-	struct session *spawner; /* holds it at its first exec */
+	struct list covers;		       /* sessions whose target it is in */
+	uint64_t generation;		       /* programs it has run */
+	uint64_t changes;		       /* writes by sessions */
+	struct session *spawner;	       /* holds it at its first exec */
 	bool wants_syscalls, wants_exit_stops; /* of any session */
 	bool group_exiting;
 	bool partial; /* tasks of it were let go */
@@ -77,7 +77,7 @@ struct cover {
 
 /* Where the kernel has it. */
 enum task_state {
-	TASK_UNBORN,  /* known from its parent's event, has not stopped yet */
+	TASK_UNBORN, /* known from its parent's event, has not stopped yet */
 	TASK_RUNNING,
 	TASK_STANDING
 };
@@ -93,33 +93,33 @@ struct task {
 	struct rules rules;
 
 	/* The stop it stands at. */
-	uint32_t kind; /* enum cotrace_event_kind, or 0 */
+	uint32_t kind;	/* enum cotrace_event_kind, or 0 */
 	uint32_t flags; /* COTRACE_EV_DENIED and the like, for the records to come */
 	struct backend_event ev;
 	int64_t denied_result;
-	int signo;	 /* to be delivered */
+	int signo; /* to be delivered */
 	bool regs_written;
 
 	/* The system call it is in. */
 	struct backend_syscall call;
 	uint64_t call_pc, call_changes;
-	bool in_call;	     /* its entry was seen */
+	bool in_call; /* its entry was seen */
 	bool call_denied;
 	bool call_suspended; /* interrupted by a stop; to be made again without a word */
 	bool restarting;     /* the next call is one made again */
 
-	bool announced;	     /* every session has its parent's event */
-	bool interrupted;    /* interrupt() sent, not seen yet */
-	bool poked;	     /* ... so that a subscription takes effect */
+	bool announced;	  /* every session has its parent's event */
+	bool interrupted; /* interrupt() sent, not seen yet */
+	bool poked;	  /* ... so that a subscription takes effect */
 	bool job_stopped;
-	bool exit_told;	     /* its TASK_EXIT is out */
-	bool exit_stops;     /* as set in the kernel */
+	bool exit_told;	 /* its TASK_EXIT is out */
+	bool exit_stops; /* as set in the kernel */
 	bool detaching;
-	uint64_t creator;    /* task id */
-	struct task *parent; /* at whose stop it is to be announced */
+	uint64_t creator;	  /* task id */
+	struct task *parent;	  /* at whose stop it is to be announced */
 	struct task *unannounced; /* the child that this stop announces */
-	pid_t parent_pid;    /* orphan: as /proc tells */
-	struct timer timer;  /* exit stop; orphan */
+	pid_t parent_pid;	  /* orphan: as /proc tells */
+	struct timer timer;	  /* exit stop; orphan */
 };
 
 struct capture_set {
@@ -171,7 +171,7 @@ struct conn {
 	struct list in_engine, in_session;
 	struct session *session; /* NULL before HELLO */
 	int fd;
-	uint32_t events;	 /* as epoll has them */
+	uint32_t events; /* as epoll has them */
 	pid_t pid;
 	uid_t uid;
 	struct queue replies;

@@ -173,9 +173,9 @@ enum cotrace_mode event_interest(const struct session *s, const struct task *t)
 	} else if (t->kind == COTRACE_EVENT_SIGNAL) {
 		uint64_t bit = 1ull << (t->ev.siginfo.si_signo - 1);
 
-		mode = s->signal_stop & bit ? COTRACE_STOP :
-		       s->signal_note & bit ? COTRACE_NOTE :
-					      COTRACE_OFF;
+		mode = s->signal_stop & bit   ? COTRACE_STOP
+		       : s->signal_note & bit ? COTRACE_NOTE
+					      : COTRACE_OFF;
 	} else {
 		mode = s->modes[t->kind];
 	}
@@ -271,10 +271,10 @@ void event_of_stop(const struct task *t, struct event *ev)
 		ev->exec.former_tid = t->ev.exec.former_tid;
 		break;
 	case COTRACE_EVENT_TASK_EXIT:
-		ev->exit = event_exit_record(t->ev.exit.call == BACKEND_EXIT_TASK ?
-						     COTRACE_EXIT_OWN :
-						     COTRACE_EXIT_GROUP,
-					     t->ev.exit.status);
+		ev->exit =
+			event_exit_record(t->ev.exit.call == BACKEND_EXIT_TASK ? COTRACE_EXIT_OWN
+									       : COTRACE_EXIT_GROUP,
+					  t->ev.exit.status);
 		break;
 	case COTRACE_EVENT_JOB_STOP:
 		ev->job.signo = t->ev.job.signo;
@@ -287,7 +287,7 @@ void event_of_stop(const struct task *t, struct event *ev)
 void event_changed(struct process *p, const struct session *by, struct task *t,
 		   enum cotrace_change what, uint64_t addr, uint64_t length)
 {
-	list_for_each(&p->covers, node, after) {
+	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 		struct event ev = EVENT(COTRACE_EVENT_CHANGED, t);
 

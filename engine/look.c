@@ -24,15 +24,15 @@ static struct task **list_tasks(const struct session *s, uint64_t after, size_t 
 	struct task **v;
 
 	*count = *total = 0;
-	list_for_each(&s->covers, node, next)
+	list_for_each (&s->covers, node, next)
 		*total += list_entry(node, struct cover, in_session)->process->task_count;
 	v = calloc(*total + 1, sizeof *v);
 	if (v == NULL)
 		return NULL;
-	list_for_each(&s->covers, at, next) {
+	list_for_each (&s->covers, at, next) {
 		struct process *p = list_entry(at, struct cover, in_session)->process;
 
-		list_for_each(&p->tasks, node, after_node) {
+		list_for_each (&p->tasks, node, after_node) {
 			struct task *t = list_entry(node, struct task, in_process);
 
 			if (t->id > after)
@@ -52,10 +52,10 @@ static struct wire_task task_record(struct task *t, const struct session *s)
 		.task = t->id,
 		.tid = t->tid,
 		.pid = t->process->pid,
-		.state = t->exit_told	     ? COTRACE_TASK_EXITED :
-			 t->rules.holders    ? COTRACE_TASK_STOPPED :
-			 t->job_stopped	     ? COTRACE_TASK_JOB_STOPPED :
-					       COTRACE_TASK_RUNNING,
+		.state = t->exit_told	    ? COTRACE_TASK_EXITED
+			 : t->rules.holders ? COTRACE_TASK_STOPPED
+			 : t->job_stopped   ? COTRACE_TASK_JOB_STOPPED
+					    : COTRACE_TASK_RUNNING,
 		.arch = b->ops->task_arch(b, t->tid),
 		.holds = t->rules.holders,
 		.held = party && party->holds,
@@ -67,8 +67,7 @@ void request_tasks(struct request *rq, const struct wire_tasks *m)
 	size_t count, total;
 	struct task **v = list_tasks(rq->session, m->after, &count, &total);
 	struct wire_r_tasks reply = { .error = v ? 0 : -ENOMEM, .total = (uint32_t)total };
-	struct wire_writer *w =
-		conn_reply_begin(rq->conn, WIRE_R_TASKS, rq->header->cookie, -1);
+	struct wire_writer *w = conn_reply_begin(rq->conn, WIRE_R_TASKS, rq->header->cookie, -1);
 
 	reply.count = count < PAGE ? (uint32_t)count : PAGE;
 	if (w != NULL) {
@@ -112,8 +111,7 @@ static void put_holds(struct wire_writer *w, struct task *t, uint32_t from, uint
 void request_holds(struct request *rq, const struct wire_holds *m)
 {
 	struct wire_r_holds reply = { 0 };
-	struct wire_writer *w =
-		conn_reply_begin(rq->conn, WIRE_R_HOLDS, rq->header->cookie, -1);
+	struct wire_writer *w = conn_reply_begin(rq->conn, WIRE_R_HOLDS, rq->header->cookie, -1);
 	size_t head_at, end, at = 0;
 	struct task *t;
 
@@ -148,14 +146,14 @@ static struct wire_session session_record(const struct session *s)
 	};
 
 	memcpy(record.owner_command, s->owner_command, sizeof record.owner_command);
-	list_for_each(&s->covers, node, after) {
+	list_for_each (&s->covers, node, after) {
 		struct process *p = list_entry(node, struct cover, in_session)->process;
 
 		record.processes++;
 		record.tasks += (uint32_t)p->task_count;
-		list_for_each(&p->tasks, at, next) {
-			struct rules_party *party = rules_party(
-				&list_entry(at, struct task, in_process)->rules, s->id);
+		list_for_each (&p->tasks, at, next) {
+			struct rules_party *party =
+				rules_party(&list_entry(at, struct task, in_process)->rules, s->id);
 
 			record.holds += party && party->holds;
 		}
@@ -167,15 +165,14 @@ void request_sessions(struct request *rq, const struct wire_sessions *m)
 {
 	struct engine *e = rq->conn->engine;
 	struct wire_r_sessions reply = { 0 };
-	struct wire_writer *w =
-		conn_reply_begin(rq->conn, WIRE_R_SESSIONS, rq->header->cookie, -1);
+	struct wire_writer *w = conn_reply_begin(rq->conn, WIRE_R_SESSIONS, rq->header->cookie, -1);
 	size_t head_at, end;
 
 	if (w == NULL)
 		return;
 	head_at = w->used;
 	wire_put_r_sessions(w, &reply);
-	list_for_each(&e->sessions, node, after) {
+	list_for_each (&e->sessions, node, after) {
 		const struct session *s = list_entry(node, struct session, in_engine);
 		struct wire_session record;
 

@@ -40,7 +40,7 @@ void process_discard(struct process *p)
 {
 	map_take(&p->engine->processes, (uint64_t)p->pid);
 	list_remove(&p->in_releases);
-	list_for_each(&p->late_exits, node, after)
+	list_for_each (&p->late_exits, node, after)
 		free(list_entry(node, struct late_exit, node));
 	free(p);
 }
@@ -70,7 +70,7 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 		p = process_new(e, pid);
 	if (p == NULL)
 		return -ENOMEM;
-	list_for_each(&p->tasks, node, after)
+	list_for_each (&p->tasks, node, after)
 		list_entry(node, struct task, in_process)->detaching = false;
 	r = e->backend->ops->attach(e->backend, pid, attached, p, tracer);
 	if (r < 0) {
@@ -85,7 +85,7 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 
 pid_t process_any_tid(const struct process *p)
 {
-	list_for_each(&p->tasks, node, after) {
+	list_for_each (&p->tasks, node, after) {
 		const struct task *t = list_entry(node, struct task, in_process);
 
 		if (!t->exit_told)
@@ -100,7 +100,7 @@ pid_t process_any_tid(const struct process *p)
  */
 static void change_course(struct process *p)
 {
-	list_for_each(&p->tasks, node, after) {
+	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
 		if (t->state != TASK_RUNNING || t->poked)
@@ -116,7 +116,7 @@ void process_interests(struct process *p)
 	bool had_syscalls = p->wants_syscalls, had_exit_stops = p->wants_exit_stops;
 
 	p->wants_syscalls = p->wants_exit_stops = false;
-	list_for_each(&p->covers, node, after) {
+	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 
 		p->wants_syscalls |= s->wants_syscalls;
@@ -141,7 +141,7 @@ static void let_go(struct process *p)
 		return;
 	}
 	p->partial = true;
-	list_for_each(&p->tasks, node, after) {
+	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
 		t->detaching = true;
@@ -177,11 +177,13 @@ void process_late_exit(struct process *p, const struct task *t, int status)
 
 void process_late_exits_told(struct process *p, enum cotrace_exit_cause cause)
 {
-	list_for_each(&p->late_exits, node, after) {
+	list_for_each (&p->late_exits, node, after) {
 		struct late_exit *late = list_entry(node, struct late_exit, node);
-		struct task gone = { .engine = p->engine, .process = p, .id = late->task, .tid = late->tid };
+		struct task gone = {
+			.engine = p->engine, .process = p, .id = late->task, .tid = late->tid
+		};
 
-		list_for_each(&p->covers, at, next) {
+		list_for_each (&p->covers, at, next) {
 			struct session *s = list_entry(at, struct cover, in_process)->session;
 			struct event ev = EVENT(COTRACE_EVENT_TASK_EXIT, &gone);
 
@@ -198,7 +200,7 @@ void process_late_exits_told(struct process *p, enum cotrace_exit_cause cause)
 void process_ended(struct process *p, int status)
 {
 	process_late_exits_told(p, COTRACE_EXIT_GROUP);
-	list_for_each(&p->covers, node, after) {
+	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 		struct event ev = EVENT(COTRACE_EVENT_PROCESS_EXIT, NULL);
 
@@ -208,7 +210,7 @@ void process_ended(struct process *p, int status)
 		ev.exit = event_exit_record(COTRACE_EXIT_OWN, status);
 		event_emit(s, &ev);
 	}
-	list_for_each(&p->covers, at, next) {
+	list_for_each (&p->covers, at, next) {
 		struct cover *c = list_entry(at, struct cover, in_process);
 		struct session *s = c->session;
 

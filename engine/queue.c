@@ -25,7 +25,7 @@ static void drop(struct queue *q, struct queue_datagram *d)
 
 void queue_deinit(struct queue *q)
 {
-	list_for_each(&q->datagrams, node, after)
+	list_for_each (&q->datagrams, node, after)
 		drop(q, list_entry(node, struct queue_datagram, node));
 	free(q->spare);
 	queue_init(q);
@@ -33,9 +33,9 @@ void queue_deinit(struct queue *q)
 
 static struct queue_datagram *last(const struct queue *q)
 {
-	return list_empty(&q->datagrams) ?
-		       NULL :
-		       list_entry(q->datagrams.prev, struct queue_datagram, node);
+	return list_empty(&q->datagrams)
+		       ? NULL
+		       : list_entry(q->datagrams.prev, struct queue_datagram, node);
 }
 
 static struct queue_datagram *append(struct queue *q)
@@ -98,7 +98,7 @@ bool queue_is_empty(const struct queue *q)
 
 int queue_send(struct queue *q, int sock)
 {
-	list_for_each(&q->datagrams, node, after) {
+	list_for_each (&q->datagrams, node, after) {
 		struct queue_datagram *d = list_entry(node, struct queue_datagram, node);
 		int r = d->used ? frame_send(sock, d->data, d->used, d->fd) : 0;
 

@@ -15,7 +15,7 @@
 struct queue_datagram {
 	struct list node;
 	size_t used;
-	int fd; /* goes with it, owned; -1: none */
+	int fd;	     /* goes with it, owned; -1: none */
 	bool closed; /* nothing more is packed in */
 	uint8_t data[];
 };

@@ -84,15 +84,15 @@ bool request_handle(struct conn *c, const struct wire_header *header, struct wir
 		return true;
 	}
 	switch (header->type) {
-#define MESSAGE(NAME, name, number, tail, fields)                            \
-	case number: {                                                       \
-		struct wire_##name m;                                        \
-                                                                             \
+#define MESSAGE(NAME, name, number, tail, fields)                               \
+	case number: {                                                          \
+		struct wire_##name m;                                           \
+                                                                                \
 		if (!wire_get_##name(body, &m) || (!(tail) && wire_left(body))) \
-			return false;                                        \
-		log_debug("request " #NAME " of %d", (int)c->pid);           \
-		request_##name(&rq, &m);                                     \
-		return true;                                                 \
+			return false;                                           \
+		log_debug("request " #NAME " of %d", (int)c->pid);              \
+		request_##name(&rq, &m);                                        \
+		return true;                                                    \
 	}
 		WIRE_REQUESTS(MESSAGE)
 #undef MESSAGE
@@ -131,8 +131,7 @@ void request_hello(struct request *rq, const struct wire_hello *m)
 static void reply_attach(struct request *rq, int error, pid_t detail, const struct process *p)
 {
 	struct wire_r_attach reply = { .error = error, .detail = detail };
-	struct wire_writer *w =
-		conn_reply_begin(rq->conn, WIRE_R_ATTACH, rq->header->cookie, -1);
+	struct wire_writer *w = conn_reply_begin(rq->conn, WIRE_R_ATTACH, rq->header->cookie, -1);
 
 	if (p != NULL) {
 		reply.pid = p->pid;
@@ -146,8 +145,8 @@ static void reply_attach(struct request *rq, int error, pid_t detail, const stru
 
 static int check_attach(const struct request *rq, const struct wire_attach *m)
 {
-	const uint32_t flags = COTRACE_POLICY | COTRACE_LOSSY | COTRACE_CHILD_FDS |
-			       COTRACE_NO_ENGINE_START;
+	const uint32_t flags =
+		COTRACE_POLICY | COTRACE_LOSSY | COTRACE_CHILD_FDS | COTRACE_NO_ENGINE_START;
 
 	if (rq->session->attached)
 		return -EISCONN;
@@ -195,8 +194,8 @@ void request_attach(struct request *rq, const struct wire_attach *m)
 	s->scope = m->scope;
 	s->flags = m->flags;
 	s->close_action = m->close_action;
-	s->queue_deadline_ns = m->queue_deadline_ns ? m->queue_deadline_ns :
-						      ENGINE_QUEUE_DEADLINE_NS;
+	s->queue_deadline_ns =
+		m->queue_deadline_ns ? m->queue_deadline_ns : ENGINE_QUEUE_DEADLINE_NS;
 	s->root_pid = p->pid;
 	r = session_cover(s, p);
 	if (r == 0 && m->spawning)
@@ -218,7 +217,7 @@ void request_add(struct request *rq, const struct wire_add *m)
 		r = session_cover(s, p);
 	if (r == 0 && s->hold_new) {
 		session_find_cover(s, p)->hold_new = true;
-		list_for_each(&p->tasks, node, after)
+		list_for_each (&p->tasks, node, after)
 			task_hold(list_entry(node, struct task, in_process), s);
 	}
 	if (r == 0)
@@ -232,7 +231,7 @@ void request_channel(struct request *rq, const struct wire_channel *m)
 	size_t n = 0;
 
 	(void)m;
-	list_for_each(&rq->session->channels, node, after)
+	list_for_each (&rq->session->channels, node, after)
 		n++;
 	if (*rq->fd < 0 || n >= CHANNELS_MAX) {
 		request_done(rq, *rq->fd < 0 ? -EBADF : -EMFILE);

@@ -12,7 +12,7 @@ struct request {
 	struct session *session; /* NULL: before HELLO */
 	const struct wire_header *header;
 	struct wire_reader *body; /* after the fixed part: the tail */
-	int *fd; /* what came with the datagram; set it to -1 to take it */
+	int *fd;		  /* what came with the datagram; set it to -1 to take it */
 };
 
 /* Returns false when the client breaks the protocol. */

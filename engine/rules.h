@@ -37,8 +37,8 @@ enum rules_direction { RULES_TO_KERNEL, RULES_TO_PROGRAM };
 
 /* What the task may do. */
 enum rules_phase {
-	RULES_RUNNING,	/* no stop */
-	RULES_STOPPED,	/* turns are being taken, or all have been */
+	RULES_RUNNING, /* no stop */
+	RULES_STOPPED, /* turns are being taken, or all have been */
 	RULES_DEAD
 };
 

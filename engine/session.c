@@ -66,7 +66,7 @@ struct session *session_by_id(struct engine *e, uint64_t id)
 
 struct cover *session_find_cover(struct session *s, const struct process *p)
 {
-	list_for_each(&p->covers, node, after) {
+	list_for_each (&p->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);
 
 		if (c->session == s)
@@ -89,7 +89,7 @@ int session_cover(struct session *s, struct process *p)
 	list_append(&p->covers, &c->in_process);
 	list_append(&s->covers, &c->in_session);
 	s->attached = true;
-	list_for_each(&p->tasks, node, after) {
+	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
 		t->detaching = false;
@@ -153,10 +153,10 @@ static void queue_timeout(struct timer *timer)
 
 static void release_queue_holds(struct session *s)
 {
-	list_for_each(&s->covers, node, after) {
+	list_for_each (&s->covers, node, after) {
 		struct process *p = list_entry(node, struct cover, in_session)->process;
 
-		list_for_each(&p->tasks, at, next)
+		list_for_each (&p->tasks, at, next)
 			task_release(list_entry(at, struct task, in_process), s, RULES_HOLD_QUEUE);
 	}
 }
@@ -182,7 +182,7 @@ static void flush_dirty(struct timer *timer)
 {
 	struct engine *e = list_entry(timer, struct engine, flush_timer);
 
-	list_for_each(&e->dirty, node, after)
+	list_for_each (&e->dirty, node, after)
 		session_flush(list_entry(node, struct session, in_dirty));
 }
 
@@ -213,8 +213,7 @@ void session_flush(struct session *s)
 		conn_mark_dead(s->main);
 		return;
 	}
-	if (s->queue_full &&
-	    (s->queue.bytes < QUEUE_LOW || (s->flags & COTRACE_LOSSY))) {
+	if (s->queue_full && (s->queue.bytes < QUEUE_LOW || (s->flags & COTRACE_LOSSY))) {
 		if (s->queue.bytes < QUEUE_LOW) {
 			s->queue_full = false;
 			timer_cancel(&s->queue_timer);
@@ -238,7 +237,7 @@ static bool any_call(const struct session *s)
 void session_interests(struct session *s)
 {
 	s->wants_syscalls = any_call(s);
-	list_for_each(&s->covers, node, after)
+	list_for_each (&s->covers, node, after)
 		process_interests(list_entry(node, struct cover, in_session)->process);
 }
 
@@ -251,13 +250,13 @@ void session_stood(struct session *s)
 static void close_action(struct session *s)
 {
 	struct backend *b = s->engine->backend;
-	int signo = s->close_action == COTRACE_CLOSE_KILL ? SIGKILL :
-		    s->close_action == COTRACE_CLOSE_STOP ? SIGSTOP :
-							    0;
+	int signo = s->close_action == COTRACE_CLOSE_KILL   ? SIGKILL
+		    : s->close_action == COTRACE_CLOSE_STOP ? SIGSTOP
+							    : 0;
 
 	if (signo == 0)
 		return;
-	list_for_each(&s->covers, node, after)
+	list_for_each (&s->covers, node, after)
 		b->ops->signal(b, list_entry(node, struct cover, in_session)->process->pid, 0,
 			       signo, NULL);
 }
@@ -275,7 +274,7 @@ static void withdraw(struct session *s)
 		session_uncover(c);
 		if (p->spawner == s)
 			p->spawner = NULL;
-		list_for_each(&p->tasks, node, after) {
+		list_for_each (&p->tasks, node, after) {
 			struct task *t = list_entry(node, struct task, in_process);
 
 			task_leave(t, s);

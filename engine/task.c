@@ -53,7 +53,7 @@ void task_join_process(struct task *t, struct process *p)
 	t->process = p;
 	list_append(&p->tasks, &t->in_process);
 	p->task_count++;
-	list_for_each(&p->covers, node, after) {
+	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 
 		rules_join(&t->rules, s->id, s->flags & COTRACE_POLICY);
@@ -315,8 +315,8 @@ static bool same_call(const struct backend_syscall *a, const struct backend_sysc
 
 static void on_entry(struct task *t, const struct backend_event *ev)
 {
-	bool again = t->call_suspended && same_call(&t->call, &ev->syscall) &&
-		     t->process && t->call_changes == t->process->changes;
+	bool again = t->call_suspended && same_call(&t->call, &ev->syscall) && t->process &&
+		     t->call_changes == t->process->changes;
 
 	/* A call that was judged already and that nobody could have changed since. */
 	stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
@@ -434,7 +434,7 @@ static void guard_exec(struct process *p)
 	}
 	if (fd != -EACCES && fd != -EPERM)
 		return;
-	list_for_each(&p->covers, node, after) {
+	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 
 		if (s->owner_uid != 0)

@@ -70,17 +70,17 @@ struct cotrace;
 /* ---- Enumerations. Values are fixed for ever; 0 is never an event kind. ---- */
 
 enum cotrace_event_kind {
-	COTRACE_EVENT_TASK_START = 1,	 /* a task is about to run for the first time */
-	COTRACE_EVENT_TASK_EXIT = 2,	 /* .exit; as a stop: the task is about to exit */
-	COTRACE_EVENT_FORK = 3,		 /* .child; a new process */
-	COTRACE_EVENT_VFORK = 4,	 /* .child; a new process that borrows this one's memory */
-	COTRACE_EVENT_VFORK_DONE = 5,	 /* .child; memory is the parent's own again */
-	COTRACE_EVENT_CLONE = 6,	 /* .child; a new thread of the same process */
-	COTRACE_EVENT_EXEC = 7,		 /* .exec */
-	COTRACE_EVENT_PROCESS_EXIT = 8,	 /* .exit; note only; outlives the reap */
-	COTRACE_EVENT_SIGNAL = 9,	 /* .signal; about to be delivered */
-	COTRACE_EVENT_JOB_STOP = 10,	 /* .job; job control stopped the task */
-	COTRACE_EVENT_JOB_CONTINUE = 11, /* .job; note only */
+	COTRACE_EVENT_TASK_START = 1,	  /* a task is about to run for the first time */
+	COTRACE_EVENT_TASK_EXIT = 2,	  /* .exit; as a stop: the task is about to exit */
+	COTRACE_EVENT_FORK = 3,		  /* .child; a new process */
+	COTRACE_EVENT_VFORK = 4,	  /* .child; a new process that borrows this one's memory */
+	COTRACE_EVENT_VFORK_DONE = 5,	  /* .child; memory is the parent's own again */
+	COTRACE_EVENT_CLONE = 6,	  /* .child; a new thread of the same process */
+	COTRACE_EVENT_EXEC = 7,		  /* .exec */
+	COTRACE_EVENT_PROCESS_EXIT = 8,	  /* .exit; note only; outlives the reap */
+	COTRACE_EVENT_SIGNAL = 9,	  /* .signal; about to be delivered */
+	COTRACE_EVENT_JOB_STOP = 10,	  /* .job; job control stopped the task */
+	COTRACE_EVENT_JOB_CONTINUE = 11,  /* .job; note only */
 	COTRACE_EVENT_SYSCALL_ENTRY = 12, /* .syscall */
 	COTRACE_EVENT_SYSCALL_EXIT = 13,  /* .syscall */
 	/* 14 breakpoint, 15 watchpoint, 16 step: reserved for 0.2 */
@@ -134,11 +134,11 @@ enum cotrace_arch {
 #define COTRACE_EXIT 2u
 
 /* Event flags. */
-#define COTRACE_EV_STOP 0x1u	  /* this session holds the task until it resumes it */
-#define COTRACE_EV_DENIED 0x2u	  /* a session has denied the call or the signal */
-#define COTRACE_EV_REPLACED 0x4u  /* a session has replaced values; these are the new ones */
-#define COTRACE_EV_RESTARTED 0x8u /* the kernel or the engine restarted this call */
-#define COTRACE_EV_REOFFER 0x10u  /* offered again because a session changed the target */
+#define COTRACE_EV_STOP 0x1u	   /* this session holds the task until it resumes it */
+#define COTRACE_EV_DENIED 0x2u	   /* a session has denied the call or the signal */
+#define COTRACE_EV_REPLACED 0x4u   /* a session has replaced values; these are the new ones */
+#define COTRACE_EV_RESTARTED 0x8u  /* the kernel or the engine restarted this call */
+#define COTRACE_EV_REOFFER 0x10u   /* offered again because a session changed the target */
 #define COTRACE_EV_NO_RETURN 0x20u /* exit record of a call that did not return */
 
 /* ---- Events ---- */
@@ -159,17 +159,17 @@ struct cotrace_captured {
 #define COTRACE_CAPTURED_MORE 0x2u  /* cut at the maximum asked for */
 
 enum cotrace_exit_cause {
-	COTRACE_EXIT_OWN = 0,	/* the task called exit, or the last exit made the process end */
-	COTRACE_EXIT_GROUP = 1, /* exit_group by some task */
+	COTRACE_EXIT_OWN = 0,	 /* the task called exit, or the last exit made the process end */
+	COTRACE_EXIT_GROUP = 1,	 /* exit_group by some task */
 	COTRACE_EXIT_SIGNAL = 2, /* a fatal signal; .signo */
-	COTRACE_EXIT_EXEC = 3	/* another task of the process called exec */
+	COTRACE_EXIT_EXEC = 3	 /* another task of the process called exec */
 };
 
 enum cotrace_end_reason {
-	COTRACE_END_TARGET_GONE = 1,	 /* every process of the target has exited */
-	COTRACE_END_BY_USER = 2,	 /* cotrace_end() */
+	COTRACE_END_TARGET_GONE = 1,	  /* every process of the target has exited */
+	COTRACE_END_BY_USER = 2,	  /* cotrace_end() */
 	COTRACE_END_PRIVILEGE_GAINED = 3, /* an exec gained privilege; prove access again */
-	COTRACE_END_PROTOCOL = 4	 /* the client broke the protocol */
+	COTRACE_END_PROTOCOL = 4	  /* the client broke the protocol */
 };
 
 enum cotrace_change {
@@ -192,16 +192,16 @@ enum cotrace_disposition {
  */
 struct cotrace_event {
 	uint32_t size;
-	uint16_t kind;	     /* enum cotrace_event_kind */
-	uint16_t flags;	     /* COTRACE_EV_* */
-	uint64_t seq;	     /* order over all sessions of the engine */
+	uint16_t kind;	/* enum cotrace_event_kind */
+	uint16_t flags; /* COTRACE_EV_* */
+	uint64_t seq;	/* order over all sessions of the engine */
 	uint64_t time_ns;
-	uint64_t task;	     /* 0 in records that are about no task */
+	uint64_t task; /* 0 in records that are about no task */
 	int32_t tid;
 	int32_t pid;
-	uint32_t arch;	     /* enum cotrace_arch of the task, or of this system call */
+	uint32_t arch; /* enum cotrace_arch of the task, or of this system call */
 	uint32_t captured_count;
-	uint64_t pc;	     /* 0 where not known */
+	uint64_t pc; /* 0 where not known */
 	uint64_t sp;
 	union {
 		struct {
@@ -213,26 +213,26 @@ struct cotrace_event {
 		struct {
 			int32_t signo, code, error, sender_pid;
 			uint32_t sender_uid;
-			int32_t status;	 /* SIGCHLD */
-			uint64_t addr;	 /* faults */
-			uint64_t value;	 /* queued signals; a timer's overrun */
+			int32_t status;	      /* SIGCHLD */
+			uint64_t addr;	      /* faults */
+			uint64_t value;	      /* queued signals; a timer's overrun */
 			uint32_t disposition; /* enum cotrace_disposition */
 		} signal;
 		struct {
-			uint64_t task;	/* TASK_START: the creator; else the new task */
+			uint64_t task;	  /* TASK_START: the creator; else the new task */
 			int32_t tid, pid; /* of that task */
-			int32_t fd;	/* session fd for the child, owned by the caller, or -1 */
+			int32_t fd;	  /* session fd for the child, owned by the caller, or -1 */
 		} child;
 		struct {
 			uint64_t generation; /* programs this process has run; from 1 */
 			int32_t former_tid;  /* tid of the task that called exec */
 		} exec;
 		struct {
-			uint32_t cause;	  /* enum cotrace_exit_cause */
-			int32_t code;	  /* exit code; 0 with a signal */
-			int32_t signo;	  /* fatal signal or 0 */
+			uint32_t cause; /* enum cotrace_exit_cause */
+			int32_t code;	/* exit code; 0 with a signal */
+			int32_t signo;	/* fatal signal or 0 */
 			uint32_t dumped_core;
-			int32_t status;	  /* as waitpid() would give it */
+			int32_t status; /* as waitpid() would give it */
 		} exit;
 		struct {
 			int32_t signo; /* JOB_STOP: the signal that stopped */
@@ -241,15 +241,15 @@ struct cotrace_event {
 			uint32_t where; /* the event kind at which it stands, or 0 */
 		} stop;
 		struct {
-			uint32_t what;	  /* enum cotrace_change */
-			uint64_t session; /* whose doing */
+			uint32_t what;	       /* enum cotrace_change */
+			uint64_t session;      /* whose doing */
 			uint64_t addr, length; /* memory only */
 		} changed;
 		struct {
 			uint64_t notes;
 		} lost;
 		struct {
-			int32_t error;	 /* negative errno */
+			int32_t error;	  /* negative errno */
 			uint32_t request; /* message number, see cotrace-protocol(7) */
 		} refused;
 		struct {
@@ -263,20 +263,20 @@ struct cotrace_event {
 /* ---- Opening and closing ---- */
 
 /* Options, as bits. */
-#define COTRACE_POLICY 0x1u	/* always nearest to the kernel (R2) */
-#define COTRACE_LOSSY 0x2u	/* a full queue drops notes instead of delaying tasks */
-#define COTRACE_CHILD_FDS 0x4u	/* FORK/VFORK events bring a session fd for the child, held */
+#define COTRACE_POLICY 0x1u	     /* always nearest to the kernel (R2) */
+#define COTRACE_LOSSY 0x2u	     /* a full queue drops notes instead of delaying tasks */
+#define COTRACE_CHILD_FDS 0x4u	     /* FORK/VFORK events bring a session fd for the child, held */
 #define COTRACE_NO_ENGINE_START 0x8u /* join an engine that exists, else -ENOENT */
 
 struct cotrace_options {
 	uint32_t size;
-	uint32_t role;		 /* enum cotrace_role */
-	uint32_t scope;		 /* enum cotrace_scope */
-	uint32_t flags;		 /* bits above */
-	uint32_t close_action;	 /* enum cotrace_close_action */
+	uint32_t role;	       /* enum cotrace_role */
+	uint32_t scope;	       /* enum cotrace_scope */
+	uint32_t flags;	       /* bits above */
+	uint32_t close_action; /* enum cotrace_close_action */
 	uint32_t reserved_;
 	int64_t queue_deadline_ns; /* lossless: longest delay of a task; 0: 10 s; < 0: none */
-	char *const *envp;	 /* cotrace_spawn(): environment; NULL: the caller's */
+	char *const *envp;	   /* cotrace_spawn(): environment; NULL: the caller's */
 };
 
 /**
@@ -422,14 +422,14 @@ int cotrace_subscribe_syscalls(struct cotrace *s, enum cotrace_arch arch, unsign
 int cotrace_subscribe_signals(struct cotrace *s, uint64_t set, enum cotrace_mode mode);
 
 enum cotrace_capture_kind {
-	COTRACE_CAPTURE_STRING = 1,  /* at args[arg], up to a zero byte, which is not stored */
-	COTRACE_CAPTURE_BYTES = 2,   /* max bytes at args[arg] */
-	COTRACE_CAPTURE_COUNTED = 3, /* args[count_arg] * unit bytes at args[arg] */
-	COTRACE_CAPTURE_RESULT = 4,  /* result * unit bytes at args[arg]; exit only */
+	COTRACE_CAPTURE_STRING = 1,    /* at args[arg], up to a zero byte, which is not stored */
+	COTRACE_CAPTURE_BYTES = 2,     /* max bytes at args[arg] */
+	COTRACE_CAPTURE_COUNTED = 3,   /* args[count_arg] * unit bytes at args[arg] */
+	COTRACE_CAPTURE_RESULT = 4,    /* result * unit bytes at args[arg]; exit only */
 	COTRACE_CAPTURE_LENGTH_AT = 5, /* as many bytes as the 32-bit number at args[count_arg] */
-	COTRACE_CAPTURE_STRINGS = 6, /* array of string pointers at args[arg], ended by NULL;
+	COTRACE_CAPTURE_STRINGS = 6,   /* array of string pointers at args[arg], ended by NULL;
 					stored one after another, each with its zero byte */
-	COTRACE_CAPTURE_IOVEC = 7    /* bytes gathered from args[count_arg] iovecs at args[arg];
+	COTRACE_CAPTURE_IOVEC = 7      /* bytes gathered from args[count_arg] iovecs at args[arg];
 					at exit no more than result */
 };
 
@@ -568,8 +568,7 @@ int cotrace_kill(struct cotrace *s, uint64_t task);
  * @set: NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, ... of <elf.h>
  * Blocks: round trip. Return: bytes stored; -ENODEV no such set; -ENOBUFS @size too small.
  */
-ssize_t cotrace_regset_read(struct cotrace *s, uint64_t task, unsigned set, void *buf,
-			    size_t size);
+ssize_t cotrace_regset_read(struct cotrace *s, uint64_t task, unsigned set, void *buf, size_t size);
 
 /** cotrace_regset_write() - write one; this session must hold the task. Return: 0. */
 int cotrace_regset_write(struct cotrace *s, uint64_t task, unsigned set, const void *buf,
@@ -636,8 +635,8 @@ struct cotrace_hold {
 	uint64_t task;
 	uint64_t session;
 	int32_t tid, pid;
-	int32_t owner_pid;  /* of the program that opened the session */
-	uint32_t reason;    /* event kind of the stop; STOP_DONE: cotrace_stop() */
+	int32_t owner_pid; /* of the program that opened the session */
+	uint32_t reason;   /* event kind of the stop; STOP_DONE: cotrace_stop() */
 	uint64_t since_ns;
 	char owner_command[16];
 };
@@ -672,21 +671,21 @@ int cotrace_end(struct cotrace *s, uint64_t session);
 int cotrace_engines(pid_t *v, size_t max);
 
 enum cotrace_reason {
-	COTRACE_REASON_NONE = 0,      /* nothing is in the way */
+	COTRACE_REASON_NONE = 0, /* nothing is in the way */
 	COTRACE_REASON_NO_PROCESS = 1,
 	COTRACE_REASON_ZOMBIE = 2,
 	COTRACE_REASON_KERNEL_THREAD = 3,
-	COTRACE_REASON_SELF = 4,      /* the caller's own process */
+	COTRACE_REASON_SELF = 4, /* the caller's own process */
 	COTRACE_REASON_OTHER_USER = 5,
 	COTRACE_REASON_NOT_DUMPABLE = 6,
-	COTRACE_REASON_YAMA = 7,      /* detail: the scope */
-	COTRACE_REASON_SECCOMP = 8,   /* ptrace is filtered for the caller */
-	COTRACE_REASON_CAPABILITY = 9, /* capabilities or user namespace exceed the caller's */
+	COTRACE_REASON_YAMA = 7,	    /* detail: the scope */
+	COTRACE_REASON_SECCOMP = 8,	    /* ptrace is filtered for the caller */
+	COTRACE_REASON_CAPABILITY = 9,	    /* capabilities or user namespace exceed the caller's */
 	COTRACE_REASON_FOREIGN_TRACER = 10, /* detail: the tracer's pid */
-	COTRACE_REASON_OTHER_ENGINE = 11, /* another user's engine; detail: its pid */
-	COTRACE_REASON_NO_ENGINE = 12, /* cotrace-engine is not installed */
+	COTRACE_REASON_OTHER_ENGINE = 11,   /* another user's engine; detail: its pid */
+	COTRACE_REASON_NO_ENGINE = 12,	    /* cotrace-engine is not installed */
 	COTRACE_REASON_CYCLE = 13,
-	COTRACE_REASON_OTHER = 14     /* detail: errno */
+	COTRACE_REASON_OTHER = 14 /* detail: errno */
 };
 
 struct cotrace_explanation {
@@ -715,10 +714,10 @@ const char *cotrace_arch_name(enum cotrace_arch arch);
 unsigned cotrace_version(void);
 
 enum cotrace_feature {
-	COTRACE_FEATURE_I386 = 1,	 /* 32-bit x86 tasks */
+	COTRACE_FEATURE_I386 = 1,	  /* 32-bit x86 tasks */
 	COTRACE_FEATURE_SYSCALL_INFO = 2, /* the kernel tells entry from exit: required */
-	COTRACE_FEATURE_BREAKPOINTS = 3, /* reserved for 0.2 */
-	COTRACE_FEATURE_PLACEMENT = 4	 /* the engine steers which CPU tasks wake on */
+	COTRACE_FEATURE_BREAKPOINTS = 3,  /* reserved for 0.2 */
+	COTRACE_FEATURE_PLACEMENT = 4	  /* the engine steers which CPU tasks wake on */
 };
 
 /** cotrace_has_feature() - 1 or 0; of this library, engine and kernel. Blocks: never. */

@@ -117,13 +117,13 @@ int wire_next(struct wire_reader *datagram, struct wire_header *header, struct w
 }
 
 #define F(type, field) put_number(w, (uint64_t)m->field, sizeof(m->field));
-#define A(type, field, n)            \
+#define A(type, field, n)              \
 	for (size_t i = 0; i < n; i++) \
 		put_number(w, (uint64_t)m->field[i], sizeof(m->field[i]));
-#define MESSAGE(NAME, name, number, tail, fields)                            \
+#define MESSAGE(NAME, name, number, tail, fields)                                \
 	void wire_put_##name(struct wire_writer *w, const struct wire_##name *m) \
-	{                                                                    \
-		fields                                                       \
+	{                                                                        \
+		fields                                                           \
 	}
 WIRE_REQUESTS(MESSAGE)
 WIRE_REPLIES(MESSAGE)
@@ -133,13 +133,13 @@ WIRE_RECORDS(MESSAGE)
 #undef F
 
 #define F(type, field) m->field = (wire_##type)get_number(r, sizeof(m->field));
-#define A(type, field, n)            \
+#define A(type, field, n)              \
 	for (size_t i = 0; i < n; i++) \
 		m->field[i] = (wire_##type)get_number(r, sizeof(m->field[i]));
-#define MESSAGE(NAME, name, number, tail, fields)                       \
+#define MESSAGE(NAME, name, number, tail, fields)                          \
 	bool wire_get_##name(struct wire_reader *r, struct wire_##name *m) \
-	{                                                               \
-		fields return !r->underflow;                            \
+	{                                                                  \
+		fields return !r->underflow;                               \
 	}
 WIRE_REQUESTS(MESSAGE)
 WIRE_REPLIES(MESSAGE)

@@ -13,9 +13,9 @@
 #define WIRE_VERSION 1u
 
 #define WIRE_HEADER_SIZE 16u
-#define WIRE_DATAGRAM_MAX 65536u     /* no datagram is longer, either way */
-#define WIRE_WRITE_MAX 32768u	     /* data in one MEMORY_WRITE */
-#define WIRE_REQUEST_NO_REPLY 0x1u   /* header flag: tell only a refusal, as an event */
+#define WIRE_DATAGRAM_MAX 65536u   /* no datagram is longer, either way */
+#define WIRE_WRITE_MAX 32768u	   /* data in one MEMORY_WRITE */
+#define WIRE_REQUEST_NO_REPLY 0x1u /* header flag: tell only a refusal, as an event */
 #define WIRE_REPLY(request) (64u + (request))
 #define WIRE_EVENT(kind) (128u + (kind))
 
@@ -27,7 +27,7 @@ typedef int32_t wire_i32;
 typedef int64_t wire_i64;
 
 struct wire_header {
-	uint32_t size;	 /* of the message, header included */
+	uint32_t size; /* of the message, header included */
 	uint16_t type;
 	uint16_t flags;	 /* requests: WIRE_REQUEST_*; events: COTRACE_EV_* */
 	uint64_t cookie; /* replies repeat the request's; events: sequence number */
@@ -89,7 +89,7 @@ const void *wire_get_bytes(struct wire_reader *r, size_t size);
  * wire_put_NAME() appends the fixed part, wire_get_NAME() takes it; get returns false
  * when bytes are missing. wire_NAME_size is the fixed part's length.
  */
-#define MESSAGE(NAME, name, number, tail, fields)                             \
+#define MESSAGE(NAME, name, number, tail, fields)                                 \
 	void wire_put_##name(struct wire_writer *w, const struct wire_##name *m); \
 	bool wire_get_##name(struct wire_reader *r, struct wire_##name *m);
 WIRE_REQUESTS(MESSAGE)

@@ -16,7 +16,7 @@
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
-	bool running; /* not known to stand */
+	bool running;	     /* not known to stand */
 	bool stands_in_call; /* at a system call stop */
 	uint32_t arch;	     /* of the last stop; 0 before the first */
 	struct {
@@ -29,12 +29,12 @@ struct ptrace_task {
 struct ptrace_wait {
 	sigset_t signals;
 	timer_t timer;
-	uint64_t armed;	    /* when the timer fires; CLOCK_NEVER: not armed */
-	bool scan_due;	    /* a stop may have been hidden behind another's SIGCHLD */
+	uint64_t armed; /* when the timer fires; CLOCK_NEVER: not armed */
+	bool scan_due;	/* a stop may have been hidden behind another's SIGCHLD */
 	uint64_t scan_not_before;
-	unsigned since_io;  /* events since fds were last looked at */
-	pid_t resumed;	    /* the task that was let run last */
-	unsigned early;	    /* how often it had stopped before the engine could sleep, of late */
+	unsigned since_io; /* events since fds were last looked at */
+	pid_t resumed;	   /* the task that was let run last */
+	unsigned early;	   /* how often it had stopped before the engine could sleep, of late */
 };
 
 /* Where tasks wake: see place.c. */
@@ -65,9 +65,9 @@ static inline struct ptrace_task *ptrace_task(struct ptrace_backend *b, pid_t ti
 	return map_get(&b->tasks, (uint64_t)tid);
 }
 
-#define PTRACE_BACKEND_OPTIONS                                                               \
-	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |                  \
-	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE)
+#define PTRACE_BACKEND_OPTIONS                                                                    \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | \
+	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE)
 
 /* ops.c: ptrace(2) as the kernel has it: the result, or -errno. */
 long ptrace_call(long request, pid_t tid, uintptr_t address, uintptr_t data);

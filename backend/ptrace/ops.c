@@ -134,7 +134,8 @@ static ssize_t op_regset_get(struct backend *base, pid_t tid, unsigned set, void
 	return r < 0 ? r : (ssize_t)iov.iov_len;
 }
 
-static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const void *buf, size_t size)
+static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const void *buf,
+			 size_t size)
 {
 	struct iovec iov = { (void *)buf, size };
 

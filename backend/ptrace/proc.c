@@ -60,7 +60,8 @@ bool proc_signal_waits(struct backend *base, pid_t tid)
 	(void)base;
 	if (!read_status(tid, text, sizeof text))
 		return false;
-	return ((mask(text, "\nSigPnd:") | mask(text, "\nShdPnd:")) & ~mask(text, "\nSigBlk:")) != 0;
+	return ((mask(text, "\nSigPnd:") | mask(text, "\nShdPnd:")) & ~mask(text, "\nSigBlk:")) !=
+	       0;
 }
 
 static bool ignored_by_default(int signo)

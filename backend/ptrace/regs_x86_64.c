@@ -23,9 +23,9 @@
 
 uint32_t regs_arch_of_audit(uint32_t audit_arch)
 {
-	return audit_arch == AUDIT_ARCH_X86_64 ? arch_x86_64.id :
-	       audit_arch == AUDIT_ARCH_I386   ? arch_i386.id :
-						 0;
+	return audit_arch == AUDIT_ARCH_X86_64 ? arch_x86_64.id
+	       : audit_arch == AUDIT_ARCH_I386 ? arch_i386.id
+					       : 0;
 }
 
 uint32_t regs_arch_of_machine(unsigned elf_machine)
@@ -126,7 +126,8 @@ enum backend_exit_call regs_exit_call(pid_t tid)
  */
 static bool may_put_back(const struct ptrace_task *t, const struct user_regs_struct *regs)
 {
-	return regs->orig_rax != (t->arch == arch_i386.id ? I386_CLOSE : (unsigned long long)SYS_close);
+	return regs->orig_rax !=
+	       (t->arch == arch_i386.id ? I386_CLOSE : (unsigned long long)SYS_close);
 }
 
 /* i386 tasks have 32-bit values here, not sign-extended. */
@@ -137,7 +138,8 @@ static int64_t result_of(const struct ptrace_task *t, const struct user_regs_str
 
 static bool in_call(const struct ptrace_task *t, const struct user_regs_struct *regs)
 {
-	return t->arch == arch_i386.id ? (int32_t)regs->orig_rax >= 0 : (int64_t)regs->orig_rax >= 0;
+	return t->arch == arch_i386.id ? (int32_t)regs->orig_rax >= 0
+				       : (int64_t)regs->orig_rax >= 0;
 }
 
 bool regs_put_back(struct backend *base, pid_t tid)

@@ -20,10 +20,10 @@
 #include "backend/ptrace/internal.h"
 #include "base/clock.h"
 
-#define IO_EVERY 32	     /* a busy target must not keep clients waiting */
-#define SCAN_CHEAP_TASKS 32  /* below this a scan costs less than deciding about it */
+#define IO_EVERY 32	    /* a busy target must not keep clients waiting */
+#define SCAN_CHEAP_TASKS 32 /* below this a scan costs less than deciding about it */
 #define EARLY_MAX 16
-#define SCAN_SHARE 8	     /* a scan of cost c is followed by 8 c without one */
+#define SCAN_SHARE 8 /* a scan of cost c is followed by 8 c without one */
 
 int wait_init(struct ptrace_backend *b)
 {
