@@ -68,7 +68,8 @@ static enum backend_kind kind_of_event(int event)
 }
 
 /* Stops with an event number: the message says the rest. */
-static bool message_event(struct ptrace_task *t, int event, struct backend_event *ev)
+static bool message_event(struct ptrace_backend *b, struct ptrace_task *t, int event,
+			  struct backend_event *ev)
 {
 	unsigned long message = 0;
 
@@ -85,12 +86,15 @@ static bool message_event(struct ptrace_task *t, int event, struct backend_event
 		ev->exit.call = regs_exit_call(t->tid);
 		break;
 	default:
+		/* The child is not known yet, and may have stopped unheard. */
 		ev->child.tid = (pid_t)message;
+		b->wait.scan_due = true;
 	}
 	return true;
 }
 
-static bool stop_event(struct ptrace_task *t, int status, struct backend_event *ev)
+static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int status,
+		       struct backend_event *ev)
 {
 	struct ptrace_syscall_info info;
 	int signo = WSTOPSIG(status), event = status >> 16;
@@ -103,7 +107,7 @@ static bool stop_event(struct ptrace_task *t, int status, struct backend_event *
 		return true;
 	}
 	if (event)
-		return message_event(t, event, ev);
+		return message_event(b, t, event, ev);
 	if (signo == SYSCALL_STOP) {
 		syscall_event(t, &info, ev);
 		return true;
@@ -156,7 +160,7 @@ bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_ev
 	if (t == NULL)
 		return false;
 	place_stopped(b, tid);
-	if (!stop_event(t, status, ev)) {
+	if (!stop_event(b, t, status, ev)) {
 		/* SIGKILL took it out of the stop: its death follows. */
 		t->running = true;
 		b->running++;

@@ -105,6 +105,14 @@ static bool scan(struct ptrace_backend *b, struct backend_event *ev)
 	return false;
 }
 
+/* Those can have stopped unheard while @tid's signal was pending. */
+static bool others_run(struct ptrace_backend *b, pid_t tid)
+{
+	struct ptrace_task *t = tid > 0 ? ptrace_task(b, tid) : NULL;
+
+	return b->running > (t && t->running ? 1u : 0u);
+}
+
 /* Sleeps until a signal comes. True: an event was found for it. */
 static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool *io)
 {
@@ -118,8 +126,7 @@ static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool 
 		w->armed = CLOCK_NEVER;
 	if (signo != SIGCHLD)
 		return false;
-	/* Who else was running may have stopped unheard. */
-	if (b->running != 1 || info.si_pid <= 0)
+	if (others_run(b, info.si_pid))
 		w->scan_due = true;
 	return info.si_pid > 0 && take(b, info.si_pid, ev);
 }
