@@ -203,8 +203,7 @@ void request_regset_write(struct request *rq, const struct wire_regset_write *m)
 	if (r == 0)
 		r = b->ops->regset_set(b, t->tid, m->set, wire_get_bytes(rq->body, size), size);
 	if (r == 0) {
-		t->regs_written = true;
-		t->call_suspended = false; /* it may be another call now: judge it anew */
+		task_registers_written(t);
 		event_changed(t->process, rq->session, t, COTRACE_CHANGE_REGISTERS, 0, 0);
 		task_reoffer(t, rq->session);
 	}

@@ -101,6 +101,19 @@ static void do_io(struct engine *e)
 	}
 }
 
+static bool wanted(const struct engine *e)
+{
+	list_for_each (&e->sessions, node, after) {
+		const struct session *s = list_entry(node, struct session, in_engine);
+
+		/* One that only looks keeps nothing alive, but the first may yet attach. */
+		if (s->attached || s->id == 1)
+			return true;
+	}
+	/* The first client has not said hello yet. */
+	return e->last_session == 0 && e->conn_count > 0;
+}
+
 void engine_turn(struct engine *e, uint64_t deadline)
 {
 	struct backend_event ev;
@@ -117,20 +130,9 @@ void engine_turn(struct engine *e, uint64_t deadline)
 	if (r != 1 || !list_empty(&e->timers.list))
 		timers_fire(&e->timers, clock_now_ns());
 	conn_sweep(e);
-	process_release_all(e);
-}
-
-static bool wanted(const struct engine *e)
-{
-	list_for_each (&e->sessions, node, after) {
-		const struct session *s = list_entry(node, struct session, in_engine);
-
-		/* One that only looks keeps nothing alive, but the first may yet attach. */
-		if (s->attached || s->id == 1)
-			return true;
-	}
-	/* The first client has not said hello yet. */
-	return e->last_session == 0 && e->conn_count > 0;
+	/* When all is over, the end of this process lets everything go undisturbed. */
+	if (wanted(e))
+		process_release_all(e);
 }
 
 int engine_run(struct engine *e)

@@ -313,12 +313,41 @@ static bool same_call(const struct backend_syscall *a, const struct backend_sysc
 	return true;
 }
 
+/* A call whose exit was kept back will not be made again after all. */
+static void tell_kept_exit(struct task *t)
+{
+	uint32_t kind = t->kind;
+
+	if (!t->call_suspended)
+		return;
+	t->call_suspended = false;
+	t->kind = COTRACE_EVENT_SYSCALL_EXIT;
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+		struct event ev;
+
+		if (s == NULL || event_interest(s, t) == COTRACE_OFF)
+			continue;
+		event_of_stop(t, &ev);
+		event_emit(s, &ev);
+	}
+	t->kind = kind;
+}
+
+void task_registers_written(struct task *t)
+{
+	t->regs_written = true;
+	tell_kept_exit(t); /* it may be another call now, and is judged anew */
+}
+
 static void on_entry(struct task *t, const struct backend_event *ev)
 {
 	bool again = t->call_suspended && same_call(&t->call, &ev->syscall) && t->process &&
 		     t->call_changes == t->process->changes;
 
 	/* A call that was judged already and that nobody could have changed since. */
+	if (!again)
+		tell_kept_exit(t);
 	stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
 	t->call_suspended = false;
 	t->in_call = true;
@@ -370,10 +399,12 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 	stand(t, ev, 0);
 	if (t->job_stopped)
 		tell_continued(t);
-	if (b->ops->put_back(b, t->tid))
-		t->restarting = true;
-	else
+	t->restarting = b->ops->put_back(b, t->tid);
+	if (t->call_suspended && (!t->restarting || b->ops->signal_waits(b, t->tid))) {
+		/* The call ends here after all: this is its exit. */
 		t->call_suspended = false;
+		t->kind = COTRACE_EVENT_SYSCALL_EXIT;
+	}
 }
 
 static void on_job_stop(struct task *t, const struct backend_event *ev)
@@ -444,6 +475,7 @@ static void guard_exec(struct process *p)
 
 static void on_signal(struct task *t, const struct backend_event *ev)
 {
+	tell_kept_exit(t);
 	stand(t, ev, COTRACE_EVENT_SIGNAL);
 	t->signo = ev->siginfo.si_signo;
 }
@@ -549,8 +581,9 @@ void task_release(struct task *t, struct session *s, unsigned why)
 		p->awaited = false;
 		session_stood(s);
 	}
+	if (p->holds & why & RULES_HOLD_ASKED)
+		event_changed(t->process, s, t, COTRACE_CHANGE_RELEASE, 0, 0);
 	rules_release(&t->rules, p, why);
-	event_changed(t->process, s, t, COTRACE_CHANGE_RELEASE, 0, 0);
 	task_proceed(t);
 }
 

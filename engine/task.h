@@ -39,6 +39,8 @@ void task_release(struct task *t, struct session *s, unsigned why);
 void task_leave(struct task *t, struct session *s);
 /* @s wrote registers or memory: see rules_changed(). */
 void task_reoffer(struct task *t, struct session *s);
+/* A session wrote its registers. */
+void task_registers_written(struct task *t);
 void task_interrupt(struct task *t);
 /* May it be looked at? */
 bool task_stands(const struct task *t);
