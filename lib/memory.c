@@ -173,14 +173,14 @@ void memories_add(struct memories *m, pid_t pid, int fd)
 	replace(m, pid, fresh, false);
 }
 
-void memories_unsure(struct memories *m)
+void memories_unsure(struct memories *m, bool lost)
 {
 	size_t at = 0;
 	struct record *r;
 
 	pthread_mutex_lock(&m->lock);
 	while ((r = map_walk(&m->by_pid, &at)) != NULL) {
-		r->unsure = true;
+		r->unsure = lost || !is_open(r->memory) || !memory_alive(r->memory);
 		r->overtaken = false;
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -210,7 +210,7 @@ void memories_note(struct cotrace *s, const struct cotrace_event *ev)
 		replace(&s->memories, ev->pid, NULL, false);
 		break;
 	case COTRACE_EVENT_LOST:
-		memories_unsure(&s->memories);
+		memories_unsure(&s->memories, true);
 		break;
 	default:
 		break;

@@ -30,8 +30,11 @@ void memories_deinit(struct memories *m);
 void memories_add(struct memories *m, pid_t pid, int fd);
 /* What an event that has been taken says about address spaces. */
 void memories_note(struct cotrace *s, const struct cotrace_event *ev);
-/* The EXEC subscription has changed: what was opened before may never get its event. */
-void memories_unsure(struct memories *m);
+/*
+ * The EXEC subscription has changed, or events were lost: of what has ended by now, or may
+ * have, no event need come.
+ */
+void memories_unsure(struct memories *m, bool lost);
 
 /* One address space that this session reads. Immutable but for the counter. */
 struct memory {

@@ -196,19 +196,15 @@ static pid_t run(struct spawn *s)
 
 /*
  * A caller that is itself traced as part of a tree has children that are traced from
- * birth: they belong to that engine, and no other can have them.
+ * birth: they belong to that engine, and no other can have them. So its engine it is, if
+ * it has one, even if its children turn out to be free.
  */
 static int open_session(struct spawn *s, pid_t tracer)
 {
-	int fd;
+	int fd = tracer > 0 ? engine_connect(tracer) : -ENOENT;
 
-	if (tracer > 0) {
-		fd = engine_connect(tracer);
-		if (fd == -ENOENT)
-			return -EBUSY;
-	} else {
+	if (fd < 0)
 		fd = s->options->flags & COTRACE_NO_ENGINE_START ? -ENOENT : engine_start();
-	}
 	if (fd < 0)
 		return fd;
 	return attach_open(&s->session, fd, clock_deadline(SPAWN_NS));
@@ -244,8 +240,9 @@ static pid_t spawn(struct spawn *s, const char *file)
 		r = prepare_script(s);
 	if (r < 0)
 		return r;
-	pid = spawn_on(s, 0);
-	if (pid == -EBUSY && s->tracer > 0)
+	pid = spawn_on(s, proc_tracer(getpid()));
+	/* Traced just now, or by a tracer that follows its forks. */
+	if (pid == -EBUSY && proc_is_engine(s->tracer))
 		pid = spawn_on(s, s->tracer);
 	return pid;
 }

@@ -14,7 +14,7 @@ int cotrace_subscribe(struct cotrace *s, enum cotrace_event_kind kind, enum cotr
 	r = call_finish(&c);
 	if (r == 0 && kind == COTRACE_EVENT_EXEC) {
 		atomic_store(&s->exec_subscribed, mode != COTRACE_OFF);
-		memories_unsure(&s->memories);
+		memories_unsure(&s->memories, false);
 	}
 	return r;
 }
