@@ -9,7 +9,7 @@
 /*
  * @body runs in a new process that shares the caller's memory while the calling thread
  * waits, until it exits or execs. All signals are blocked in it; @mask is what the caller
- * had. It may only make async-signal-safe calls, and ends by _exit() or exec.
+ * had. It may only make async-signal-safe calls, and ends by returning or exec.
  */
 typedef int launch_body(void *argument, const sigset_t *mask);
 

@@ -26,7 +26,7 @@ struct mock {
 	struct pollfd fds[CONNECTIONS]; /* [0]: the session's own */
 	nfds_t count;
 	atomic_uint requests, told;
-	bool mute; /* answers nothing but HELLO */
+	atomic_bool mute; /* answers nothing but HELLO */
 	uint8_t in[WIRE_DATAGRAM_MAX], out[WIRE_DATAGRAM_MAX];
 };
 
