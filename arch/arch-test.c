@@ -63,25 +63,57 @@ static void every_register_lies_in_its_set(void **state)
 		}
 }
 
+#define GENERAL(field)                                           \
+	{                                                        \
+#field, offsetof(struct user_regs_struct, field) \
+	}
+#define FLOATING(name, field)                                    \
+	{                                                        \
+		name, offsetof(struct user_fpregs_struct, field) \
+	}
+
 static void x86_64_offsets_are_those_of_the_c_library(void **state)
 {
+	static const struct {
+		const char *name;
+		size_t offset;
+	} expected[] = {
+		GENERAL(r15),
+		GENERAL(r14),
+		GENERAL(r13),
+		GENERAL(r12),
+		GENERAL(rbp),
+		GENERAL(rbx),
+		GENERAL(r11),
+		GENERAL(r10),
+		GENERAL(r9),
+		GENERAL(r8),
+		GENERAL(rax),
+		GENERAL(rcx),
+		GENERAL(rdx),
+		GENERAL(rsi),
+		GENERAL(rdi),
+		GENERAL(rip),
+		GENERAL(orig_rax),
+		GENERAL(cs),
+		GENERAL(eflags),
+		GENERAL(rsp),
+		GENERAL(ss),
+		GENERAL(fs_base),
+		GENERAL(gs_base),
+		GENERAL(ds),
+		GENERAL(es),
+		GENERAL(fs),
+		GENERAL(gs),
+		FLOATING("mxcsr", mxcsr),
+		FLOATING("st0", st_space),
+		FLOATING("xmm0", xmm_space),
+	};
+
 	(void)state;
-#define AT(field)                                                          \
-	assert_int_equal(arch_find_register(&arch_x86_64, #field)->offset, \
-			 offsetof(struct user_regs_struct, field));
-	AT(r15)
-	AT(r14)
-	AT(r13)
-	AT(r12) AT(rbp) AT(rbx) AT(r11) AT(r10) AT(r9) AT(r8) AT(rax) AT(rcx) AT(rdx) AT(rsi)
-		AT(rdi) AT(orig_rax) AT(rip) AT(cs) AT(eflags) AT(rsp) AT(ss) AT(fs_base)
-			AT(gs_base) AT(ds) AT(es) AT(fs) AT(gs)
-#undef AT
-				assert_int_equal(arch_find_register(&arch_x86_64, "mxcsr")->offset,
-						 offsetof(struct user_fpregs_struct, mxcsr));
-	assert_int_equal(arch_find_register(&arch_x86_64, "st0")->offset,
-			 offsetof(struct user_fpregs_struct, st_space));
-	assert_int_equal(arch_find_register(&arch_x86_64, "xmm0")->offset,
-			 offsetof(struct user_fpregs_struct, xmm_space));
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+		assert_int_equal(arch_find_register(&arch_x86_64, expected[i].name)->offset,
+				 expected[i].offset);
 }
 
 static void a_part_of_a_register_leaves_the_rest_alone(void **state)
