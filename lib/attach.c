@@ -241,7 +241,7 @@ static int attach(struct cotrace **out, pid_t pid, const struct cotrace_options 
 		return r;
 	a.process = proc_process_of(pid);
 	if (a.process < 0)
-		return -ESRCH;
+		return a.process;
 	r = cycle_check(a.process);
 	if (r < 0)
 		return r;
@@ -287,7 +287,7 @@ static int add(struct cotrace *s, pid_t pid)
 	int r, memory;
 
 	if (process < 0)
-		return -ESRCH;
+		return process;
 	r = cycle_check(process);
 	if (r < 0)
 		return r;

@@ -41,7 +41,7 @@ static int state_of(pid_t process, pid_t task)
 
 static bool has_exited(int state)
 {
-	return state < 0 || state == 'Z' || state == 'X' || state == 'x';
+	return state == -ENOENT || state == -ESRCH || state == 'Z' || state == 'X' || state == 'x';
 }
 
 static pid_t number(const char *name)
@@ -53,20 +53,24 @@ pid_t proc_living_task(pid_t pid)
 {
 	char path[64];
 	struct dirent *entry;
+	int state = state_of(pid, pid);
 	pid_t found = -ESRCH;
 	DIR *d;
 
-	if (!has_exited(state_of(pid, pid)))
-		return pid;
+	if (!has_exited(state))
+		return state < 0 ? state : pid;
 	snprintf(path, sizeof path, "/proc/%d/task", pid);
 	d = opendir(path);
 	if (d == NULL)
-		return -ESRCH;
-	while (found < 0 && (entry = readdir(d)) != NULL) {
+		return (pid_t)no_process(-errno);
+	while (found == -ESRCH && (entry = readdir(d)) != NULL) {
 		pid_t task = number(entry->d_name);
 
-		if (task > 0 && !has_exited(state_of(pid, task)))
-			found = task;
+		if (task <= 0)
+			continue;
+		state = state_of(pid, task);
+		if (!has_exited(state))
+			found = state < 0 ? state : task;
 	}
 	closedir(d);
 	return found;
