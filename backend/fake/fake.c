@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables, and what moves tasks: attaching, stopping, resuming. */
+#include "backend/fake/fake.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "backend/fake/internal.h"
+#include "base/clock.h"
+#include "base/fd.h"
+
+struct fake *fake_of(struct backend *b)
+{
+	return (struct fake *)b;
+}
+
+void fake_complain(struct fake *f, const char *format, ...)
+{
+	va_list args;
+
+	if (f->illegal++)
+		return;
+	va_start(args, format);
+	vsnprintf(f->complaint, sizeof f->complaint, format, args);
+	va_end(args);
+}
+
+int fake_called(struct fake *f, struct fake_call call, int error)
+{
+	if (f->failures[call.op].times) {
+		f->failures[call.op].times--;
+		error = f->failures[call.op].error;
+	}
+	call.error = error;
+	f->calls[f->call_count++ % FAKE_CALLS] = call;
+	return error;
+}
+
+struct fake_task *fake_task(struct fake *f, pid_t tid)
+{
+	for (int i = 0; i < FAKE_TASKS; i++)
+		if (tid > 0 && f->tasks[i].tid == tid)
+			return &f->tasks[i];
+	return NULL;
+}
+
+struct fake_task *fake_expect(struct fake *f, pid_t tid, bool stands, const char *what)
+{
+	struct fake_task *t = fake_task(f, tid);
+
+	if (t == NULL)
+		return NULL; /* it has died: the kernel says ESRCH, and that is no fault */
+	if (!t->attached || t->stands != stands)
+		fake_complain(f, "%s of %d, which is %s", what, (int)tid,
+			      !t->attached ? "not attached"
+			      : t->stands  ? "standing"
+					   : "running");
+	return t;
+}
+
+static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
+{
+	struct fake *f = fake_of(b);
+	struct epoll_event ready;
+	struct fake_task *t;
+
+	if (f->event_count == 0) {
+		epoll_wait(f->epoll, &ready, 1, clock_poll_ms(deadline));
+		return 0;
+	}
+	*ev = f->events[f->event_head++ % FAKE_EVENTS];
+	f->event_count--;
+	t = fake_task(f, ev->tid);
+	if (ev->kind == BACKEND_EXEC && ev->exec.former_tid != ev->tid) {
+		struct fake_task *former = fake_task(f, ev->exec.former_tid);
+
+		if (former != NULL) {
+			if (t != NULL)
+				t->tid = 0;
+			former->tid = ev->tid;
+			t = former;
+		}
+	}
+	if (t == NULL)
+		return 1;
+	if (ev->kind == BACKEND_DEAD) {
+		t->tid = 0;
+		return 1;
+	}
+	t->stands = true;
+	t->kind = ev->kind;
+	if (ev->kind == BACKEND_INTERRUPTED)
+		t->interrupted = false;
+	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SYSCALL_EXIT)
+		t->call = ev->syscall;
+	if (ev->kind == BACKEND_SIGNAL)
+		t->siginfo = ev->siginfo;
+	return 1;
+}
+
+static int watch_fd(struct backend *b, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(fake_of(b)->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int check_access(struct backend *b, pid_t pid, int fd)
+{
+	return fake_called(fake_of(b), (struct fake_call){ FAKE_CHECK_ACCESS, pid },
+			   fd < 0 ? -EACCES : 0);
+}
+
+static pid_t process_of(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	return t ? t->pid : -ESRCH;
+}
+
+static int attach(struct backend *b, pid_t pid, void (*attached)(void *arg, pid_t tid), void *arg,
+		  pid_t *tracer)
+{
+	struct fake *f = fake_of(b);
+	int r = -ESRCH;
+
+	for (int i = 0; i < FAKE_TASKS; i++)
+		if (f->tasks[i].tid && f->tasks[i].pid == pid)
+			r = 0;
+	if (f->tracer) {
+		*tracer = f->tracer;
+		r = -EAGAIN;
+	}
+	r = fake_called(f, (struct fake_call){ FAKE_ATTACH, pid }, r);
+	for (int i = 0; i < FAKE_TASKS && r == 0; i++) {
+		if (f->tasks[i].tid == 0 || f->tasks[i].pid != pid || f->tasks[i].attached)
+			continue;
+		f->tasks[i].attached = true;
+		attached(arg, f->tasks[i].tid);
+	}
+	return r;
+}
+
+static void adopted(struct backend *b, pid_t tid)
+{
+	fake_called(fake_of(b), (struct fake_call){ FAKE_ADOPTED, tid }, 0);
+}
+
+static void renamed(struct backend *b, pid_t former, pid_t tid)
+{
+	fake_called(fake_of(b), (struct fake_call){ FAKE_RENAMED, tid, .value = former }, 0);
+}
+
+static int interrupt(struct backend *b, pid_t tid)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_task(f, tid);
+	int r = fake_called(f, (struct fake_call){ FAKE_INTERRUPT, tid }, t ? 0 : -ESRCH);
+
+	if (r < 0 || t == NULL)
+		return r;
+	if (!t->attached)
+		fake_complain(f, "interrupt of %d, which is not attached", (int)tid);
+	if (f->answers && !t->interrupted && !t->stands)
+		fake_push_kind(f, tid, BACKEND_INTERRUPTED);
+	t->interrupted = true;
+	return 0;
+}
+
+static int resume(struct backend *b, pid_t tid, enum backend_resume how, int signo)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "resume");
+	int r = fake_called(f, (struct fake_call){ FAKE_RESUME, tid, (int)how, signo },
+			    t ? 0 : -ESRCH);
+
+	if (t == NULL)
+		return r;
+	if (signo && t->kind != BACKEND_SIGNAL)
+		fake_complain(f, "resume of %d with signal %d at no signal stop", (int)tid, signo);
+	t->stands = false;
+	t->how = how;
+	t->kind = BACKEND_NONE;
+	if (f->answers && t->interrupted)
+		fake_push_kind(f, tid, BACKEND_INTERRUPTED); /* a stop came before it */
+	return r;
+}
+
+static int detach(struct backend *b, pid_t tid, int signo)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "detach");
+	int r = fake_called(f, (struct fake_call){ FAKE_DETACH, tid, .signo = signo },
+			    t ? 0 : -ESRCH);
+
+	if (t == NULL)
+		return r;
+	t->attached = t->stands = t->interrupted = false;
+	t->exit_stops = false;
+	return r;
+}
+
+static int exit_stops(struct backend *b, pid_t tid, bool on)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "exit_stops");
+	int r = fake_called(f, (struct fake_call){ FAKE_EXIT_STOPS, tid, on }, t ? 0 : -ESRCH);
+
+	if (r == 0 && t != NULL)
+		t->exit_stops = on;
+	return r;
+}
+
+static bool put_back(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "put_back");
+
+	fake_called(fake_of(b), (struct fake_call){ FAKE_PUT_BACK, tid }, 0);
+	return t && t->can_put_back;
+}
+
+static void take_back(struct backend *b, pid_t tid)
+{
+	fake_expect(fake_of(b), tid, true, "take_back");
+	fake_called(fake_of(b), (struct fake_call){ FAKE_TAKE_BACK, tid }, 0);
+}
+
+static bool signal_waits(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	return t && t->signal_waits;
+}
+
+static enum backend_disposition disposition(struct backend *b, pid_t tid, int signo)
+{
+	(void)tid;
+	return signo > 0 && signo <= 64 ? fake_of(b)->dispositions[signo] : BACKEND_SIG_DEFAULT;
+}
+
+static int send_signal(struct backend *b, pid_t pid, pid_t tid, int signo, const siginfo_t *info)
+{
+	(void)info;
+	return fake_called(fake_of(b),
+			   (struct fake_call){ FAKE_SIGNAL, tid ? tid : pid, .signo = signo }, 0);
+}
+
+static void close_all(struct backend *b)
+{
+	struct fake *f = fake_of(b);
+
+	for (int i = 0; i < FAKE_TASKS; i++)
+		free(f->memory[i]);
+	fd_close(f->epoll);
+	free(f);
+}
+
+static const struct backend_ops ops = {
+	.next = next,
+	.watch_fd = watch_fd,
+	.check_access = check_access,
+	.process_of = process_of,
+	.attach = attach,
+	.adopted = adopted,
+	.renamed = renamed,
+	.interrupt = interrupt,
+	.resume = resume,
+	.detach = detach,
+	.exit_stops = exit_stops,
+	.put_back = put_back,
+	.take_back = take_back,
+	.signal_waits = signal_waits,
+	.disposition = disposition,
+	.syscall_get = fake_syscall_get,
+	.syscall_set = fake_syscall_set,
+	.syscall_deny = fake_syscall_deny,
+	.result_set = fake_result_set,
+	.siginfo_set = fake_siginfo_set,
+	.regset_get = fake_regset_get,
+	.regset_set = fake_regset_set,
+	.task_arch = fake_task_arch,
+	.memory_open = fake_memory_open,
+	.memory_read = fake_memory_read,
+	.memory_write = fake_memory_write,
+	.signal = send_signal,
+	.close = close_all,
+};
+
+struct fake *fake_new(void)
+{
+	struct fake *f = calloc(1, sizeof *f);
+
+	if (f == NULL)
+		return NULL;
+	f->base.ops = &ops;
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	return f;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls, registers and memory of the fake tasks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/fake/internal.h"
+
+static struct fake_task *at_kind(struct fake *f, pid_t tid, enum backend_kind kind,
+				 const char *what)
+{
+	struct fake_task *t = fake_expect(f, tid, true, what);
+
+	if (t != NULL && t->kind != kind)
+		fake_complain(f, "%s of %d at a stop of kind %d", what, (int)tid, (int)t->kind);
+	return t;
+}
+
+int fake_syscall_get(struct backend *b, pid_t tid, struct backend_syscall *call)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_task(f, tid);
+	int r = fake_called(f, (struct fake_call){ FAKE_SYSCALL_GET, tid }, t ? 0 : -ESRCH);
+
+	if (r == 0 && t->kind != BACKEND_SYSCALL_ENTRY)
+		return -EBUSY;
+	if (r == 0)
+		*call = t->call;
+	return r;
+}
+
+int fake_syscall_set(struct backend *b, pid_t tid, const struct backend_syscall *call)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = at_kind(f, tid, BACKEND_SYSCALL_ENTRY, "syscall_set");
+	int r = fake_called(f, (struct fake_call){ FAKE_SYSCALL_SET, tid, .value = call->nr },
+			    t ? 0 : -ESRCH);
+
+	if (r == 0)
+		t->call = *call;
+	return r;
+}
+
+int fake_syscall_deny(struct backend *b, pid_t tid, int64_t result)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = at_kind(f, tid, BACKEND_SYSCALL_ENTRY, "syscall_deny");
+
+	return fake_called(f, (struct fake_call){ FAKE_SYSCALL_DENY, tid, .value = result },
+			   t ? 0 : -ESRCH);
+}
+
+int fake_result_set(struct backend *b, pid_t tid, int64_t result)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = at_kind(f, tid, BACKEND_SYSCALL_EXIT, "result_set");
+	int r = fake_called(f, (struct fake_call){ FAKE_RESULT_SET, tid, .value = result },
+			    t ? 0 : -ESRCH);
+
+	if (r == 0)
+		t->call.result = result;
+	return r;
+}
+
+int fake_siginfo_set(struct backend *b, pid_t tid, const siginfo_t *info)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = at_kind(f, tid, BACKEND_SIGNAL, "siginfo_set");
+	int r = fake_called(f, (struct fake_call){ FAKE_SIGINFO_SET, tid, .signo = info->si_signo },
+			    t ? 0 : -ESRCH);
+
+	if (r == 0)
+		t->siginfo = *info;
+	return r;
+}
+
+ssize_t fake_regset_get(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "regset_get");
+	int r = fake_called(f, (struct fake_call){ FAKE_REGSET_GET, tid },
+			    t == NULL		 ? -ESRCH
+			    : set != FAKE_REGSET ? -ENODEV
+						 : 0);
+
+	if (r < 0)
+		return r;
+	if (size > FAKE_REGS)
+		size = FAKE_REGS;
+	memcpy(buf, t->regs, size);
+	return (ssize_t)size;
+}
+
+int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "regset_set");
+	int r = fake_called(f, (struct fake_call){ FAKE_REGSET_SET, tid },
+			    t == NULL					      ? -ESRCH
+			    : set != FAKE_REGSET || size > FAKE_REGS || !size ? -ENODEV
+									      : 0);
+
+	if (r == 0)
+		memcpy(t->regs, buf, size);
+	return r;
+}
+
+uint32_t fake_task_arch(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	return t ? t->arch : 0;
+}
+
+uint8_t *fake_memory(struct fake *f, pid_t pid)
+{
+	int free_slot = -1;
+
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		if (f->memory[i] == NULL)
+			free_slot = free_slot < 0 ? i : free_slot;
+		else if (f->memory[i]->pid == pid)
+			return f->memory[i]->bytes;
+	}
+	if (free_slot < 0)
+		return NULL;
+	f->memory[free_slot] = calloc(1, sizeof **f->memory);
+	if (f->memory[free_slot] == NULL)
+		return NULL;
+	f->memory[free_slot]->pid = pid;
+	return f->memory[free_slot]->bytes;
+}
+
+int fake_memory_open(struct backend *b, pid_t pid, bool writable)
+{
+	struct fake *f = fake_of(b);
+	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_OPEN, pid },
+			    fake_task(f, pid) ? 0 : -ESRCH);
+
+	if (r < 0)
+		return r;
+	r = open("/dev/null", (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	return r < 0 ? -errno : r;
+}
+
+/* Where @at is, and how much of @size lies there. NULL: nothing. */
+static uint8_t *place(struct fake *f, pid_t pid, uint64_t at, size_t *size)
+{
+	uint8_t *bytes = fake_memory(f, pid);
+
+	if (bytes == NULL || at < FAKE_MEMORY_AT || at - FAKE_MEMORY_AT >= FAKE_MEMORY)
+		return NULL;
+	at -= FAKE_MEMORY_AT;
+	if (*size > FAKE_MEMORY - at)
+		*size = FAKE_MEMORY - at;
+	return bytes + at;
+}
+
+ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "memory_read");
+	uint8_t *from = t ? place(f, t->pid, at, &size) : NULL;
+	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_READ, tid },
+			    t == NULL	   ? -ESRCH
+			    : from == NULL ? -EFAULT
+					   : 0);
+
+	if (r < 0 || from == NULL)
+		return r;
+	memcpy(buf, from, size);
+	return (ssize_t)size;
+}
+
+ssize_t fake_memory_write(struct backend *b, pid_t tid, uint64_t at, const void *buf, size_t size)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_task(f, tid);
+	uint8_t *to = t ? place(f, t->pid, at, &size) : NULL;
+	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_WRITE, tid },
+			    t == NULL	 ? -ESRCH
+			    : to == NULL ? -EFAULT
+					 : 0);
+
+	if (r < 0 || to == NULL)
+		return r;
+	if (size)
+		memcpy(to, buf, size);
+	return (ssize_t)size;
+}

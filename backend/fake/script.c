@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What a test says and asks. */
+#include <signal.h>
+#include <string.h>
+
+#include "backend/fake/internal.h"
+
+struct fake_task *fake_add(struct fake *f, pid_t pid, pid_t tid)
+{
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *t = &f->tasks[i];
+
+		if (t->tid)
+			continue;
+		*t = (struct fake_task){ .tid = tid, .pid = pid, .arch = 1 };
+		return t;
+	}
+	return NULL;
+}
+
+void fake_push(struct fake *f, const struct backend_event *ev)
+{
+	if (f->event_count == FAKE_EVENTS) {
+		fake_complain(f, "more than %d events in the script", FAKE_EVENTS);
+		return;
+	}
+	f->events[(f->event_head + f->event_count++) % FAKE_EVENTS] = *ev;
+}
+
+void fake_push_kind(struct fake *f, pid_t tid, enum backend_kind kind)
+{
+	fake_push(f, &(struct backend_event){ .kind = kind, .tid = tid });
+}
+
+void fake_push_child(struct fake *f, pid_t tid, enum backend_kind kind, pid_t child)
+{
+	struct backend_event ev = { .kind = kind, .tid = tid };
+	struct fake_task *parent = fake_task(f, tid);
+
+	ev.child.tid = child;
+	if (fake_task(f, child) == NULL)
+		fake_add(f, kind == BACKEND_CLONE && parent ? parent->pid : child, child);
+	if (fake_task(f, child) != NULL)
+		fake_task(f, child)->attached = true;
+	fake_push(f, &ev);
+}
+
+void fake_push_entry(struct fake *f, pid_t tid, int64_t nr, uint64_t first_arg)
+{
+	struct backend_event ev = { .kind = BACKEND_SYSCALL_ENTRY, .tid = tid };
+
+	ev.syscall.arch = 1;
+	ev.syscall.nr = nr;
+	ev.syscall.args[0] = first_arg;
+	fake_push(f, &ev);
+}
+
+void fake_push_exit(struct fake *f, pid_t tid, int64_t nr, int64_t result)
+{
+	struct backend_event ev = { .kind = BACKEND_SYSCALL_EXIT, .tid = tid };
+
+	ev.syscall.arch = 1;
+	ev.syscall.nr = nr;
+	ev.syscall.result = result;
+	ev.syscall.is_error = result < 0;
+	fake_push(f, &ev);
+}
+
+void fake_push_signal(struct fake *f, pid_t tid, int signo)
+{
+	struct backend_event ev = { .kind = BACKEND_SIGNAL, .tid = tid };
+
+	memset(&ev.siginfo, 0, sizeof ev.siginfo);
+	ev.siginfo.si_signo = signo;
+	fake_push(f, &ev);
+}
+
+void fake_push_exec(struct fake *f, pid_t tid, pid_t former)
+{
+	struct backend_event ev = { .kind = BACKEND_EXEC, .tid = tid };
+
+	ev.exec.former_tid = former;
+	fake_push(f, &ev);
+}
+
+void fake_push_exiting(struct fake *f, pid_t tid, int status, enum backend_exit_call call)
+{
+	struct backend_event ev = { .kind = BACKEND_EXITING, .tid = tid };
+
+	ev.exit.status = status;
+	ev.exit.call = call;
+	fake_push(f, &ev);
+}
+
+void fake_push_dead(struct fake *f, pid_t tid, int status)
+{
+	struct backend_event ev = { .kind = BACKEND_DEAD, .tid = tid };
+
+	ev.exit.status = status;
+	fake_push(f, &ev);
+}
+
+void fake_fail(struct fake *f, enum fake_op op, int error, unsigned times)
+{
+	f->failures[op].error = error;
+	f->failures[op].times = times;
+}
+
+static const struct fake_call *find(const struct fake *f, enum fake_op op, pid_t tid,
+				    unsigned *count)
+{
+	size_t kept = f->call_count < FAKE_CALLS ? f->call_count : FAKE_CALLS;
+	const struct fake_call *last = NULL;
+
+	for (size_t i = f->call_count - kept; i < f->call_count; i++) {
+		const struct fake_call *call = &f->calls[i % FAKE_CALLS];
+
+		if (call->op != op || (tid && call->tid != tid))
+			continue;
+		last = call;
+		(*count)++;
+	}
+	return last;
+}
+
+unsigned fake_count(const struct fake *f, enum fake_op op, pid_t tid)
+{
+	unsigned count = 0;
+
+	find(f, op, tid, &count);
+	return count;
+}
+
+const struct fake_call *fake_last(const struct fake *f, enum fake_op op, pid_t tid)
+{
+	unsigned count = 0;
+
+	return find(f, op, tid, &count);
+}
+
+void fake_forget_calls(struct fake *f)
+{
+	f->call_count = 0;
+}
