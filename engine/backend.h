@@ -116,6 +116,11 @@ struct backend_ops {
 	 * whether a call will be made again, by this or by the kernel itself.
 	 */
 	bool (*put_back)(struct backend *b, pid_t tid);
+	/*
+	 * SYSCALL_ENTRY: the call is not made now, but again, by itself, as soon as the task
+	 * runs. For detach(), after which the kernel would break it.
+	 */
+	int (*put_off)(struct backend *b, pid_t tid);
 	/* A signal with a handler is about to be delivered: undoes a put_back(). */
 	void (*take_back)(struct backend *b, pid_t tid);
 	/* Whether a signal waits that will be delivered when the task runs. */

@@ -32,6 +32,7 @@ void birth_start(struct task *t)
 	}
 	t->kind = COTRACE_EVENT_TASK_START;
 	rules_stop(&t->rules, RULES_TO_PROGRAM, false);
+	task_tell_holders(t);
 	list_for_each (&t->process->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);
 

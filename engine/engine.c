@@ -21,6 +21,8 @@
 #include "engine/task.h"
 
 #define READY_MAX 64
+#define LEAVE_NS CLOCK_SECOND
+#define LEAVE_TURNS 1000 /* new tasks may have come meanwhile */
 
 int engine_new(struct engine **out, struct backend *backend)
 {
@@ -135,6 +137,32 @@ void engine_turn(struct engine *e, uint64_t deadline)
 		process_release_all(e);
 }
 
+/*
+ * The kernel detaches what is left when this process ends, and stops nothing for it. But it
+ * wakes a task out of a stop with a signal mark, and a call that is entered with that mark
+ * gives up with EINTR. So tasks that stop at calls are detached by hand. Returns false when
+ * a session has come meanwhile.
+ */
+static bool let_go_softly(struct engine *e)
+{
+	uint64_t until = clock_now_ns() + LEAVE_NS;
+
+	for (unsigned turn = 0; e->stopping_at_calls || e->disturbed; turn++) {
+		struct process *p;
+		size_t at = 0;
+
+		if (wanted(e))
+			return false;
+		if (clock_now_ns() > until)
+			break;
+		if (turn % LEAVE_TURNS == 0)
+			while ((p = map_walk(&e->processes, &at)) != NULL)
+				process_let_go_softly(p);
+		engine_turn(e, until);
+	}
+	return !wanted(e);
+}
+
 int engine_run(struct engine *e)
 {
 	struct rlimit files;
@@ -143,8 +171,10 @@ int engine_run(struct engine *e)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	while (wanted(e))
-		engine_turn(e, CLOCK_NEVER);
+	do
+		while (wanted(e))
+			engine_turn(e, CLOCK_NEVER);
+	while (!let_go_softly(e));
 	log_debug("no session is left");
 	return 0;
 }

@@ -42,12 +42,13 @@ struct engine {
 	struct timers timers;
 	struct timer flush_timer;
 	uint64_t seq, last_task, last_session;
-	size_t pokes; /* tasks interrupted so that a subscription takes effect */
+	size_t pokes;	  /* tasks interrupted so that a subscription takes effect */
+	size_t disturbed; /* tasks that are */
+	size_t stopping_at_calls;
 	size_t conn_count;
 	struct list waiters;
 	bool io_again; /* a socket was left before it was empty */
 	bool sweep;    /* a connection is to be closed */
-	bool leaving;
 };
 
 /* A process that the engine traces. */
@@ -109,12 +110,14 @@ struct task {
 	bool restarting;     /* the next call is one made again */
 
 	bool announced;	  /* every session has its parent's event */
-	bool interrupted; /* interrupt() sent, not seen yet */
+	bool interrupted; /* interrupt() sent, no stop seen since */
+	bool disturbed;	  /* ... and a blocking call may find itself broken by it */
 	bool poked;	  /* ... so that a subscription takes effect */
 	bool job_stopped;
 	bool exit_told;	 /* its TASK_EXIT is out */
 	bool exit_stops; /* as set in the kernel */
 	bool detaching;
+	bool stops_at_calls;	  /* as it was resumed */
 	uint64_t creator;	  /* task id */
 	struct task *parent;	  /* at whose stop it is to be announced */
 	struct task *unannounced; /* the child that this stop announces */

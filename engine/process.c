@@ -163,6 +163,19 @@ void process_release_all(struct engine *e)
 	}
 }
 
+void process_let_go_softly(struct process *p)
+{
+	p->partial = true;
+	list_for_each (&p->tasks, node, after) {
+		struct task *t = list_entry(node, struct task, in_process);
+
+		if (!t->stops_at_calls && !t->disturbed)
+			continue;
+		t->detaching = true;
+		task_interrupt(t);
+	}
+}
+
 void process_late_exit(struct process *p, const struct task *t, int status)
 {
 	struct late_exit *late = calloc(1, sizeof *late);

@@ -70,6 +70,24 @@ static void unpoke(struct task *t)
 	}
 }
 
+static void set_disturbed(struct task *t, bool disturbed)
+{
+	if (t->disturbed == disturbed)
+		return;
+	t->disturbed = disturbed;
+	if (disturbed)
+		t->engine->disturbed++;
+	else
+		t->engine->disturbed--;
+}
+
+static void set_stops_at_calls(struct task *t, bool stops)
+{
+	if (t->stops_at_calls != stops)
+		t->engine->stopping_at_calls += stops ? 1 : (size_t)-1;
+	t->stops_at_calls = stops;
+}
+
 /* Those who waited for it to stand need not any longer. */
 static void stood(struct task *t)
 {
@@ -86,6 +104,8 @@ static void stood(struct task *t)
 void task_free(struct task *t)
 {
 	unpoke(t);
+	set_disturbed(t, false);
+	set_stops_at_calls(t, false);
 	rules_died(&t->rules);
 	stood(t);
 	timer_cancel(&t->timer);
@@ -117,8 +137,10 @@ void task_interrupt(struct task *t)
 	if (t->state != TASK_RUNNING || t->interrupted)
 		return;
 	/* Failure means that it is dying: the death record is on its way. */
-	if (b->ops->interrupt(b, t->tid) == 0)
+	if (b->ops->interrupt(b, t->tid) == 0) {
 		t->interrupted = true;
+		set_disturbed(t, true);
+	}
 }
 
 static void tell_stop_done(struct task *t, struct session *s)
@@ -130,7 +152,7 @@ static void tell_stop_done(struct task *t, struct session *s)
 }
 
 /* The first thing after a stop: those who asked for it learn that it stands. */
-static void tell_holders(struct task *t)
+void task_tell_holders(struct task *t)
 {
 	if (t->rules.holders == 0)
 		return;
@@ -260,16 +282,21 @@ static void run(struct task *t)
 		signo = leave_signal_stop(t);
 	}
 	if (t->detaching) {
+		if (t->ev.kind == BACKEND_SYSCALL_ENTRY && !(t->flags & COTRACE_EV_DENIED))
+			b->ops->put_off(b, t->tid);
 		detach(t, signo);
 		return;
 	}
 	sync_exit_stops(t);
-	if (t->process && t->process->wants_syscalls)
+	/* A call that an interrupt may have broken is to be seen to its end. */
+	if ((t->process && t->process->wants_syscalls) ||
+	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && t->disturbed))
 		how = BACKEND_SYSCALLS;
 	if (t->job_stopped)
 		how = BACKEND_LISTEN;
 	t->state = TASK_RUNNING;
 	t->kind = 0;
+	set_stops_at_calls(t, how == BACKEND_SYSCALLS);
 	b->ops->resume(b, t->tid, how, signo);
 }
 
@@ -293,6 +320,7 @@ static void stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 {
 	bool to_kernel = ev->kind == BACKEND_SYSCALL_ENTRY;
 
+	unpoke(t);
 	t->ev = *ev;
 	t->state = TASK_STANDING;
 	t->kind = kind;
@@ -360,18 +388,23 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	t->call_changes = t->process ? t->process->changes : 0;
 }
 
+/*
+ * Whatever stop comes first takes the interrupt away, but the call under way still finds a
+ * signal pending and gives up. So it is put back here, where its end is seen.
+ */
 static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
-	bool suspended = t->interrupted && ev->syscall.interrupted && t->in_call &&
-			 !b->ops->signal_waits(b, t->tid);
+	bool suspended = t->disturbed && ev->syscall.interrupted &&
+			 !b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
 
+	set_disturbed(t, false);
 	stand(t, ev, t->in_call && !suspended ? COTRACE_EVENT_SYSCALL_EXIT : 0);
 	t->call.result = ev->syscall.result;
 	t->call.is_error = ev->syscall.is_error;
 	if (t->call_denied)
 		t->flags |= COTRACE_EV_DENIED;
-	t->call_suspended = suspended;
+	t->call_suspended = suspended && t->in_call;
 	t->in_call = false;
 	t->restarting = ev->syscall.interrupted;
 }
@@ -395,7 +428,7 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
 
-	unpoke(t);
+	set_disturbed(t, false);
 	stand(t, ev, 0);
 	if (t->job_stopped)
 		tell_continued(t);
@@ -411,8 +444,7 @@ static void on_job_stop(struct task *t, const struct backend_event *ev)
 {
 	bool again = t->job_stopped;
 
-	if (again)
-		unpoke(t);
+	set_disturbed(t, false);
 	stand(t, ev, again ? 0 : COTRACE_EVENT_JOB_STOP);
 	t->job_stopped = true;
 }
@@ -430,6 +462,7 @@ static void on_exec(struct engine *e, struct task *t, const struct backend_event
 		t->tid = ev->tid;
 		map_put(&e->tasks_by_tid, (uint64_t)t->tid, t);
 	}
+	set_disturbed(t, false);
 	p->generation++;
 	p->changes++;
 	p->group_exiting = false;
@@ -476,6 +509,7 @@ static void guard_exec(struct process *p)
 static void on_signal(struct task *t, const struct backend_event *ev)
 {
 	tell_kept_exit(t);
+	set_disturbed(t, false);
 	stand(t, ev, COTRACE_EVENT_SIGNAL);
 	t->signo = ev->siginfo.si_signo;
 }
@@ -548,7 +582,7 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	} else {
 		dispatch(t, ev);
 	}
-	tell_holders(t);
+	task_tell_holders(t);
 	task_proceed(t);
 }
 

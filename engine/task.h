@@ -14,6 +14,11 @@ void process_interests(struct process *p);
 /* No session covers it any more. */
 void process_release(struct process *p);
 void process_release_all(struct engine *e);
+/*
+ * The engine is about to leave: tasks that could be at a system call's entry then must be
+ * detached one by one.
+ */
+void process_let_go_softly(struct process *p);
 /* Forgets it; it has no tasks and no covers. */
 void process_discard(struct process *p);
 /* A living task of it, for /proc. */
@@ -39,6 +44,8 @@ void task_release(struct task *t, struct session *s, unsigned why);
 void task_leave(struct task *t, struct session *s);
 /* @s wrote registers or memory: see rules_changed(). */
 void task_reoffer(struct task *t, struct session *s);
+/* It stands: those who wait for that learn of it. */
+void task_tell_holders(struct task *t);
 /* A session wrote its registers. */
 void task_registers_written(struct task *t);
 void task_interrupt(struct task *t);

@@ -109,6 +109,8 @@ int cotrace_register_write(struct cotrace *s, uint64_t task, const char *name, c
 	uint8_t set[SET_MAX];
 	ssize_t n = read_set_of(s, task, name, set, &r);
 
+	if (n == -EBUSY) /* whoever may not write at all shall learn that instead */
+		return cotrace_regset_write(s, task, NT_PRSTATUS, set, 0);
 	if (n < 0)
 		return (int)n;
 	if (r->width != size)

@@ -27,6 +27,7 @@ struct attach {
 	void *arg;
 	pid_t *tracer;
 	size_t got;
+	bool had;   /* tasks were attached before */
 	bool clean; /* nothing new in this pass */
 };
 
@@ -55,8 +56,10 @@ static int seize(struct attach *a, pid_t tid)
 {
 	long r;
 
-	if (ptrace_task(a->b, tid) != NULL)
+	if (ptrace_task(a->b, tid) != NULL) {
+		a->had = true;
 		return 0;
+	}
 	r = ptrace_call(PTRACE_SEIZE, tid, 0, PTRACE_BACKEND_OPTIONS);
 	if (r == -EPERM)
 		return refused(a, tid);
@@ -91,7 +94,7 @@ static int pass(struct attach *a)
 int attach_process(struct backend *base, pid_t pid, void (*attached)(void *, pid_t), void *arg,
 		   pid_t *tracer)
 {
-	struct attach a = { ptrace_backend(base), pid, attached, arg, tracer, 0, false };
+	struct attach a = { ptrace_backend(base), pid, attached, arg, tracer, 0, false, false };
 	uint64_t deadline = clock_deadline(ATTACH_DEADLINE_NS);
 
 	do {
@@ -103,5 +106,5 @@ int attach_process(struct backend *base, pid_t pid, void (*attached)(void *, pid
 			return -ETIMEDOUT;
 	} while (!a.clean);
 	log_debug("attached %d: %zu tasks", (int)pid, a.got);
-	return a.got ? 0 : -ESRCH;
+	return a.got || a.had ? 0 : -ESRCH;
 }

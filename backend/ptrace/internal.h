@@ -109,6 +109,7 @@ int regs_syscall_deny(struct backend *base, pid_t tid, int64_t result);
 int regs_result_set(struct backend *base, pid_t tid, int64_t result);
 enum backend_exit_call regs_exit_call(pid_t tid);
 bool regs_put_back(struct backend *base, pid_t tid);
+int regs_put_off(struct backend *base, pid_t tid);
 void regs_take_back(struct backend *base, pid_t tid);
 
 /* place.c */

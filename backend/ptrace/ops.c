@@ -194,6 +194,7 @@ static const struct backend_ops ops = {
 	.detach = op_detach,
 	.exit_stops = op_exit_stops,
 	.put_back = regs_put_back,
+	.put_off = regs_put_off,
 	.take_back = regs_take_back,
 	.signal_waits = proc_signal_waits,
 	.disposition = proc_disposition,

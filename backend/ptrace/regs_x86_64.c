@@ -147,7 +147,11 @@ bool regs_put_back(struct backend *base, pid_t tid)
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct user_regs_struct regs;
 
-	if (t == NULL || get(tid, &regs) < 0 || !in_call(t, &regs))
+	if (t == NULL || get(tid, &regs) < 0)
+		return false;
+	if (t->put_back.active && regs.rip == t->put_back.pc)
+		return true;
+	if (!in_call(t, &regs))
 		return false;
 	switch (result_of(t, &regs)) {
 	case -ERESTARTSYS:
@@ -169,6 +173,20 @@ bool regs_put_back(struct backend *base, pid_t tid)
 	t->put_back.active = true;
 	t->put_back.pc = regs.rip;
 	return true;
+}
+
+int regs_put_off(struct backend *base, pid_t tid)
+{
+	struct user_regs_struct regs;
+	int r = get(tid, &regs);
+
+	(void)base;
+	if (r < 0)
+		return r;
+	regs.rax = regs.orig_rax;
+	regs.orig_rax = (unsigned long long)-1;
+	regs.rip -= SYSCALL_LENGTH;
+	return set(tid, &regs);
 }
 
 void regs_take_back(struct backend *base, pid_t tid)
