@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,8 @@
 #include "base/fd.h"
 #include "lib/session.h"
 #include "wire/frame.h"
+
+#define SPIN_NS 50000u
 
 struct channel {
 	struct channel *next;
@@ -83,28 +86,47 @@ static int find_reply(struct exchange *e, size_t size)
 	return r < 0 ? -EPROTO : 0;
 }
 
+/*
+ * Waits for the next datagram. Most replies come within microseconds, and to be woken on
+ * another CPU would take longer than that: so at first it only makes way for others.
+ */
+static ssize_t receive(struct exchange *e)
+{
+	uint64_t until = clock_now_ns() + SPIN_NS;
+
+	for (;;) {
+		ssize_t n = frame_receive(e->sock, e->buf, WIRE_DATAGRAM_MAX, &e->in_fd, 0);
+		int r;
+
+		/* After a reset what was sent before it is still there. */
+		if (n != -EAGAIN && n != -ECONNRESET)
+			return n;
+		if (clock_now_ns() < until) {
+			sched_yield();
+			continue;
+		}
+		r = wait_for(e->sock, POLLIN, e->deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
 int exchange_run(struct exchange *e)
 {
 	int r = exchange_send(e->sock, e->out, e->out_fd, e->deadline);
 
 	e->in_fd = -1;
 	while (r == 0) {
-		ssize_t n;
+		ssize_t n = receive(e);
 
-		r = wait_for(e->sock, POLLIN, e->deadline);
-		if (r < 0)
-			return r;
-		n = frame_receive(e->sock, e->buf, WIRE_DATAGRAM_MAX, &e->in_fd, 0);
-		if (n == -EAGAIN || n == -ECONNRESET)
-			continue; /* after a reset what was sent before it is still there */
+		if (n == -ETIMEDOUT)
+			return -ETIMEDOUT;
 		if (n <= 0)
 			return n == 0 ? -ESHUTDOWN : socket_error((int)n);
 		r = find_reply(e, (size_t)n);
-		if (r == 0)
+		if (r <= 0)
 			e->in_fd = fd_close(e->in_fd);
 	}
-	if (r < 0)
-		e->in_fd = fd_close(e->in_fd);
 	return r < 0 ? r : 0;
 }
 

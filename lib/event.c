@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,6 +31,35 @@ void intake_deinit(struct intake *in)
 	pthread_mutex_destroy(&in->lock);
 	free(in->buf);
 	in->buf = NULL;
+}
+
+/*
+ * Being woken on another CPU takes longer than a task takes to its next stop. So after an
+ * answer the caller looks again for a moment before it sleeps, and leaves the CPU to
+ * others meanwhile; where that proves futile, it is tried now and then only.
+ */
+#define SPIN_NS 50000u
+#define MISSES_MAX 4u
+#define RETRY_MASK 31u
+
+void intake_answered(struct intake *in)
+{
+	atomic_store_explicit(&in->answered, true, memory_order_relaxed);
+}
+
+/* Until when to look again; 0: sleep at once. */
+static uint64_t spin_until(struct intake *in, uint64_t deadline)
+{
+	unsigned misses;
+	uint64_t end;
+
+	if (!atomic_exchange(&in->answered, false))
+		return 0;
+	misses = atomic_fetch_add(&in->misses, 1); /* until proven otherwise */
+	if (misses >= MISSES_MAX && (misses & RETRY_MASK))
+		return 0;
+	end = clock_now_ns() + SPIN_NS;
+	return end < deadline ? end : deadline;
 }
 
 static bool known(const struct wire_header *h)
@@ -160,33 +190,49 @@ static int wait_readable(int fd, uint64_t deadline)
 	return n < 0 ? -errno : n;
 }
 
+/* Takes an event if there is one: 1, 0 or -errno. */
+static int try_next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink)
+{
+	int r;
+
+	pthread_mutex_lock(&s->intake.lock);
+	if (sink != NULL)
+		sink->used = 0;
+	r = take(s, ev, sink);
+	if (r == 1)
+		memories_note(s, ev);
+	pthread_mutex_unlock(&s->intake.lock);
+	return r;
+}
+
 static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink,
 		int64_t timeout_ns)
 {
-	uint64_t deadline = CLOCK_NEVER;
-	bool timed = false;
+	uint64_t deadline, until;
+	int r;
 
 	if (ev->size != sizeof *ev)
 		return -EINVAL;
-	for (;;) {
-		int r;
-
-		pthread_mutex_lock(&s->intake.lock);
-		if (sink != NULL)
-			sink->used = 0;
-		r = take(s, ev, sink);
-		if (r == 1)
-			memories_note(s, ev);
-		pthread_mutex_unlock(&s->intake.lock);
-		if (r != 0 || timeout_ns == 0)
-			return r;
-		if (!timed)
-			deadline = clock_deadline(timeout_ns);
-		timed = true;
+	r = try_next(s, ev, sink);
+	if (r != 0 || timeout_ns == 0)
+		return r;
+	deadline = clock_deadline(timeout_ns);
+	until = spin_until(&s->intake, deadline);
+	while (until > 0 && clock_now_ns() < until) {
+		sched_yield();
+		r = try_next(s, ev, sink);
+		if (r == 0)
+			continue;
+		atomic_store(&s->intake.misses, 0);
+		return r;
+	}
+	do {
 		r = wait_readable(s->fd, deadline);
 		if (r <= 0)
 			return r;
-	}
+		r = try_next(s, ev, sink);
+	} while (r == 0);
+	return r;
 }
 
 int cotrace_next(struct cotrace *s, struct cotrace_event *ev, int64_t timeout_ns)

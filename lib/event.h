@@ -4,6 +4,7 @@
 #define LIB_EVENT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "wire/wire.h"
@@ -16,13 +17,17 @@ struct intake {
 	pthread_mutex_t lock;
 	uint8_t *buf; /* WIRE_DATAGRAM_MAX */
 	struct wire_reader at;
-	bool loaded;	/* `at` has another event */
-	bool in_socket; /* the datagram is still to be removed from the socket */
-	bool end_told;	/* SESSION_END or ENGINE_GONE has been taken */
-	uint64_t seq;	/* of the last event */
+	bool loaded;	      /* `at` has another event */
+	bool in_socket;	      /* the datagram is still to be removed from the socket */
+	bool end_told;	      /* SESSION_END or ENGINE_GONE has been taken */
+	uint64_t seq;	      /* of the last event */
+	atomic_bool answered; /* a task has been let run since the last wait */
+	atomic_uint misses;   /* waits in a row in which nothing came soon after that */
 };
 
 int intake_init(struct intake *in);
 void intake_deinit(struct intake *in);
+/* A task has been let run: its next stop may be near. */
+void intake_answered(struct intake *in);
 
 #endif

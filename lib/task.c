@@ -25,6 +25,14 @@ int cotrace_stop(struct cotrace *s, uint64_t task, enum cotrace_reach reach, int
 	return r;
 }
 
+/* Says something that lets tasks run, and gets no reply. */
+static int release(struct cotrace *s, struct wire_writer *w)
+{
+	wire_finish(w);
+	intake_answered(&s->intake);
+	return session_tell(s, w, -1);
+}
+
 int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reach)
 {
 	struct wire_writer w;
@@ -33,8 +41,7 @@ int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reac
 	wire_writer_init(&w, buf, sizeof buf);
 	wire_begin(&w, WIRE_RESUME, WIRE_REQUEST_NO_REPLY, session_cookie(s));
 	wire_put_resume(&w, &(struct wire_resume){ task, reach });
-	wire_finish(&w);
-	return session_tell(s, &w, -1);
+	return release(s, &w);
 }
 
 int cotrace_resume(struct cotrace *s, uint64_t task)
@@ -73,8 +80,7 @@ int cotrace_answer(struct cotrace *s, const struct cotrace_event *ev,
 	wire_put_answer(&w, &m);
 	if (verdict != NULL)
 		wire_put_bytes(&w, verdict->siginfo, verdict->siginfo_size);
-	wire_finish(&w);
-	return session_tell(s, &w, -1);
+	return release(s, &w);
 }
 
 int cotrace_signal(struct cotrace *s, uint64_t task, enum cotrace_reach reach, int signo,
