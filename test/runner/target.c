@@ -38,6 +38,8 @@ static void become(const char *const argv[], const char *path, const int in[2], 
 
 	/* A test that dies must not leave it behind. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* In an orphaned group, such as a test driver makes, SIGTSTP stops nobody. */
+	setpgid(0, 0);
 	dup2(in[0], STDIN_FILENO);
 	dup2(out[1], STDOUT_FILENO);
 	sigemptyset(&none);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include <elf.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <unistd.h>
+
+#include "test/system/system.h"
+
+static struct cotrace *held_puppet(struct target *t, struct cotrace_event *ev, const char *program)
+{
+	struct cotrace *s;
+	bool is_32 = strcmp(program, "puppet-32") == 0;
+
+	puppet_start_as(t, program);
+	s = attached(t->pid, NULL);
+	subscribe_call(s, is_32 ? 20 : SYS_getpid, COTRACE_ENTRY, COTRACE_STOP);
+	puppet_tell(t, "pid");
+	take_kind(s, ev, COTRACE_EVENT_SYSCALL_ENTRY);
+	return s;
+}
+
+static void finish(struct cotrace *s, struct target *t)
+{
+	cotrace_resume(s, 0);
+	CHECK_EQ(puppet_answer(t), t->pid);
+	cotrace_close(s);
+	check_untouched(t->pid);
+	puppet_end(t);
+}
+
+TEST(registers_are_read_by_set_and_by_name)
+{
+	struct user_regs_struct regs;
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet");
+	uint64_t value = 0;
+	uint8_t byte;
+
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, &regs, sizeof regs),
+		 (ssize_t)sizeof regs);
+	CHECK_EQ(regs.rip, ev.pc);
+	CHECK_EQ(regs.rsp, ev.sp);
+	CHECK_EQ(regs.orig_rax, SYS_getpid);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "rip", &value, 8), 8);
+	CHECK_EQ(value, ev.pc);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "orig_rax", &value, 8), 8);
+	CHECK_EQ(value, SYS_getpid);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "fs_base", &value, 8), 8);
+	CHECK_EQ(value, regs.fs_base);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "eflags", &value, 8), 8);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "nonsense", &value, 8), -ENOENT);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "rip", &byte, 1), -ENOBUFS);
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, &byte, 1), -ENOBUFS);
+	CHECK_EQ(cotrace_regset_read(s, ev.task, 0x7777, &regs, sizeof regs), -ENODEV);
+	CHECK_OP(cotrace_register_read(s, ev.task, "xmm0", (uint8_t[64]){ 0 }, 64), >=, 16);
+	finish(s, &t);
+}
+
+TEST(the_floating_point_and_extended_sets_are_there)
+{
+	static uint8_t xstate[16384];
+	struct user_fpregs_struct fp;
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet");
+
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRFPREG, &fp, sizeof fp), (ssize_t)sizeof fp);
+	CHECK_OP(cotrace_regset_read(s, ev.task, NT_X86_XSTATE, xstate, sizeof xstate), >=, 576);
+	CHECK(memcmp(&fp, xstate, 24) == 0);
+	finish(s, &t);
+}
+
+TEST(a_written_register_is_what_the_program_runs_with)
+{
+	struct user_regs_struct regs, again;
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet");
+	uint64_t value = 0x1234567890abcdef;
+
+	CHECK_EQ(cotrace_register_write(s, ev.task, "r15", &value, 8), 0);
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, &regs, sizeof regs),
+		 (ssize_t)sizeof regs);
+	CHECK_EQ(regs.r15, value);
+	regs.r15 = 5;
+	CHECK_EQ(cotrace_regset_write(s, ev.task, NT_PRSTATUS, &regs, sizeof regs), 0);
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, &again, sizeof again),
+		 (ssize_t)sizeof again);
+	CHECK(memcmp(&regs, &again, sizeof regs) == 0);
+	cotrace_kill(s, 0);
+	target_wait(&t, 2000);
+	cotrace_close(s);
+}
+
+TEST(registers_of_a_running_task_are_refused)
+{
+	struct cotrace *s;
+	struct target t;
+	uint64_t value;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_register_read(s, task_of(s, t.pid), "rip", &value, 8), -EBUSY);
+	CHECK_EQ(cotrace_register_write(s, task_of(s, t.pid), "rip", &value, 8), -EBUSY);
+	CHECK_EQ(cotrace_register_read(s, 987654, "rip", &value, 8), -ESRCH);
+	cotrace_close(s);
+	puppet_end(&t);
+}
+
+/* Reading needs a stand, whoever holds; writing needs one's own hold. */
+TEST(another_session_may_read_while_held_but_not_write)
+{
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet"), *other = attached(t.pid, NULL);
+	uint64_t value = 0;
+
+	CHECK_EQ(cotrace_register_read(other, ev.task, "rip", &value, 8), 8);
+	CHECK_EQ(value, ev.pc);
+	CHECK_EQ(cotrace_register_write(other, ev.task, "rip", &value, 8), -EBUSY);
+	cotrace_close(other);
+	finish(s, &t);
+}
+
+TEST(a_32_bit_task_has_its_own_registers)
+{
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet-32");
+	uint32_t value = 0;
+
+	CHECK_EQ(ev.arch, COTRACE_ARCH_I386);
+	CHECK_EQ(ev.syscall.nr, 20);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "eip", &value, sizeof value), 4);
+	CHECK_EQ(value, ev.pc);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "esp", &value, sizeof value), 4);
+	CHECK_EQ(value, ev.sp);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "rip", &value, sizeof value), -ENOENT);
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, (uint8_t[512]){ 0 }, 512), 68);
+	value = 77;
+	CHECK_EQ(cotrace_register_write(s, ev.task, "edi", &value, sizeof value), 0);
+	value = 0;
+	CHECK_EQ(cotrace_register_read(s, ev.task, "edi", &value, sizeof value), 4);
+	CHECK_EQ(value, 77);
+	cotrace_kill(s, 0);
+	target_wait(&t, 2000);
+	cotrace_close(s);
+}
