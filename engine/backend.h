@@ -129,6 +129,12 @@ struct backend_ops {
 
 	int (*syscall_get)(struct backend *b, pid_t tid, struct backend_syscall *call);
 	int (*syscall_set)(struct backend *b, pid_t tid, const struct backend_syscall *call);
+	/*
+	 * SYSCALL_EXIT: puts the registers of @original back that syscall_set() replaced by
+	 * those of @made; programs rely on them. Nothing if that call has replaced them all.
+	 */
+	int (*syscall_restore)(struct backend *b, pid_t tid, const struct backend_syscall *made,
+			       const struct backend_syscall *original);
 	int (*syscall_deny)(struct backend *b, pid_t tid, int64_t result);
 	int (*result_set)(struct backend *b, pid_t tid, int64_t result);
 	int (*siginfo_set)(struct backend *b, pid_t tid, const siginfo_t *info);

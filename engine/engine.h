@@ -103,9 +103,11 @@ struct task {
 
 	/* The system call it is in. */
 	struct backend_syscall call;
-	uint64_t call_pc, call_changes;
+	struct backend_syscall asked; /* ... as the program made it */
+	uint64_t call_changes;
 	bool in_call; /* its entry was seen */
 	bool call_denied;
+	bool call_replaced;
 	bool call_suspended; /* interrupted by a stop; to be made again without a word */
 	bool restarting;     /* the next call is one made again */
 

@@ -151,15 +151,25 @@ static bool in_set(const uint64_t *set, int64_t nr)
 	return set[bit / 64] >> (bit % 64) & 1;
 }
 
+static enum cotrace_mode set_mode(const struct call_set *set, int64_t nr)
+{
+	if (in_set(set->stop, nr))
+		return COTRACE_STOP;
+	return in_set(set->note, nr) ? COTRACE_NOTE : COTRACE_OFF;
+}
+
+/* Who was told of the entry is told of the exit, though another call was made of it. */
 static enum cotrace_mode call_interest(const struct session *s, const struct task *t)
 {
-	const struct call_set *set;
+	uint32_t arch = t->call.arch < ENGINE_ARCHS ? t->call.arch : 0;
+	bool exit = t->kind == COTRACE_EVENT_SYSCALL_EXIT;
+	const struct call_set *set = &s->calls[arch][exit];
+	enum cotrace_mode made = set_mode(set, t->call.nr), asked;
 
-	set = &s->calls[t->call.arch < ENGINE_ARCHS ? t->call.arch : 0]
-		       [t->kind == COTRACE_EVENT_SYSCALL_EXIT];
-	if (in_set(set->stop, t->call.nr))
-		return COTRACE_STOP;
-	return in_set(set->note, t->call.nr) ? COTRACE_NOTE : COTRACE_OFF;
+	if (!exit || t->asked.nr == t->call.nr)
+		return made;
+	asked = set_mode(set, t->asked.nr);
+	return asked > made ? asked : made;
 }
 
 enum cotrace_mode event_interest(const struct session *s, const struct task *t)

@@ -288,9 +288,9 @@ static void run(struct task *t)
 		return;
 	}
 	sync_exit_stops(t);
-	/* A call that an interrupt may have broken is to be seen to its end. */
+	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
 	if ((t->process && t->process->wants_syscalls) ||
-	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && t->disturbed))
+	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
 		how = BACKEND_SYSCALLS;
 	if (t->job_stopped)
 		how = BACKEND_LISTEN;
@@ -379,9 +379,9 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
 	t->call_suspended = false;
 	t->in_call = true;
-	t->call_denied = false;
+	t->call_denied = t->call_replaced = false;
 	if (!again)
-		t->call = ev->syscall;
+		t->call = t->asked = ev->syscall;
 	if (t->restarting || ev->syscall.restart)
 		t->flags |= COTRACE_EV_RESTARTED;
 	t->restarting = false;
@@ -404,6 +404,11 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 	t->call.is_error = ev->syscall.is_error;
 	if (t->call_denied)
 		t->flags |= COTRACE_EV_DENIED;
+	if (t->call_replaced) {
+		t->flags |= COTRACE_EV_REPLACED;
+		b->ops->syscall_restore(b, t->tid, &t->call, &t->asked);
+		t->call_replaced = false;
+	}
 	t->call_suspended = suspended && t->in_call;
 	t->in_call = false;
 	t->restarting = ev->syscall.interrupted;
@@ -463,6 +468,7 @@ static void on_exec(struct engine *e, struct task *t, const struct backend_event
 		map_put(&e->tasks_by_tid, (uint64_t)t->tid, t);
 	}
 	set_disturbed(t, false);
+	t->call_replaced = false;
 	p->generation++;
 	p->changes++;
 	p->group_exiting = false;

@@ -23,6 +23,7 @@ static int entry_verdict(struct task *t, const struct wire_answer *a)
 	if (r < 0)
 		return r;
 	t->call = call;
+	t->call_replaced = true;
 	t->flags |= COTRACE_EV_REPLACED;
 	return 0;
 }

@@ -105,6 +105,8 @@ uint32_t regs_arch_of_machine(unsigned elf_machine);
 bool regs_is_restart_call(const struct backend_syscall *call);
 bool regs_is_interruption(int64_t result);
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call);
+int regs_syscall_restore(struct backend *base, pid_t tid, const struct backend_syscall *made,
+			 const struct backend_syscall *original);
 int regs_syscall_deny(struct backend *base, pid_t tid, int64_t result);
 int regs_result_set(struct backend *base, pid_t tid, int64_t result);
 enum backend_exit_call regs_exit_call(pid_t tid);

@@ -200,6 +200,7 @@ static const struct backend_ops ops = {
 	.disposition = proc_disposition,
 	.syscall_get = op_syscall_get,
 	.syscall_set = regs_syscall_set,
+	.syscall_restore = regs_syscall_restore,
 	.syscall_deny = regs_syscall_deny,
 	.result_set = regs_result_set,
 	.siginfo_set = op_siginfo_set,

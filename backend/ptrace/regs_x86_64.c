@@ -54,6 +54,26 @@ bool regs_is_interruption(int64_t result)
 	       result == -ERESTART_RESTARTBLOCK || result == -EINTR;
 }
 
+static void put_call(struct user_regs_struct *regs, const struct backend_syscall *call)
+{
+	regs->orig_rax = (unsigned long long)call->nr;
+	if (call->arch == arch_i386.id) {
+		regs->rbx = (uint32_t)call->args[0];
+		regs->rcx = (uint32_t)call->args[1];
+		regs->rdx = (uint32_t)call->args[2];
+		regs->rsi = (uint32_t)call->args[3];
+		regs->rdi = (uint32_t)call->args[4];
+		regs->rbp = (uint32_t)call->args[5];
+	} else {
+		regs->rdi = call->args[0];
+		regs->rsi = call->args[1];
+		regs->rdx = call->args[2];
+		regs->r10 = call->args[3];
+		regs->r8 = call->args[4];
+		regs->r9 = call->args[5];
+	}
+}
+
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call)
 {
 	struct user_regs_struct regs;
@@ -62,22 +82,23 @@ int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_sysca
 	(void)base;
 	if (r < 0)
 		return r;
-	regs.orig_rax = (unsigned long long)call->nr;
-	if (call->arch == arch_i386.id) {
-		regs.rbx = (uint32_t)call->args[0];
-		regs.rcx = (uint32_t)call->args[1];
-		regs.rdx = (uint32_t)call->args[2];
-		regs.rsi = (uint32_t)call->args[3];
-		regs.rdi = (uint32_t)call->args[4];
-		regs.rbp = (uint32_t)call->args[5];
-	} else {
-		regs.rdi = call->args[0];
-		regs.rsi = call->args[1];
-		regs.rdx = call->args[2];
-		regs.r10 = call->args[3];
-		regs.r8 = call->args[4];
-		regs.r9 = call->args[5];
-	}
+	put_call(&regs, call);
+	return set(tid, &regs);
+}
+
+int regs_syscall_restore(struct backend *base, pid_t tid, const struct backend_syscall *made,
+			 const struct backend_syscall *original)
+{
+	struct user_regs_struct regs;
+	int r = get(tid, &regs);
+
+	(void)base;
+	if (r < 0)
+		return r;
+	/* sigreturn has brought other registers altogether. */
+	if ((int32_t)regs.orig_rax != (int32_t)made->nr)
+		return 0;
+	put_call(&regs, original);
 	return set(tid, &regs);
 }
 
