@@ -26,7 +26,6 @@ static void syscall_event(struct ptrace_task *t, const struct ptrace_syscall_inf
 			  struct backend_event *ev)
 {
 	ev->syscall.arch = t->arch;
-	t->stands_in_call = true;
 	switch (info->op) {
 	case PTRACE_SYSCALL_INFO_ENTRY:
 		ev->kind = BACKEND_SYSCALL_ENTRY;
@@ -125,21 +124,12 @@ static struct ptrace_task *stopped_task(struct ptrace_backend *b, pid_t tid)
 		b->base.ops->adopted(&b->base, tid);
 		t = ptrace_task(b, tid);
 	}
-	if (t != NULL && t->running) {
-		t->running = false;
-		t->stands_in_call = false;
-		b->running--;
-	}
 	return t;
 }
 
 static void dead_task(struct ptrace_backend *b, pid_t tid)
 {
-	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)tid);
-
-	if (t != NULL && t->running)
-		b->running--;
-	free(t);
+	free(map_take(&b->tasks, (uint64_t)tid));
 }
 
 bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_event *ev)
@@ -160,11 +150,6 @@ bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_ev
 	if (t == NULL)
 		return false;
 	place_stopped(b, tid);
-	if (!stop_event(b, t, status, ev)) {
-		/* SIGKILL took it out of the stop: its death follows. */
-		t->running = true;
-		b->running++;
-		return false;
-	}
-	return true;
+	/* When this fails SIGKILL took it out of the stop: its death follows. */
+	return stop_event(b, t, status, ev);
 }

@@ -16,9 +16,7 @@
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
-	bool running;	     /* not known to stand */
-	bool stands_in_call; /* at a system call stop */
-	uint32_t arch;	     /* of the last stop; 0 before the first */
+	uint32_t arch; /* of the last stop; 0 before the first */
 	struct {
 		bool active; /* a call was put back and has not been made again yet */
 		uint64_t pc; /* where it will be made */
@@ -50,7 +48,6 @@ struct ptrace_place {
 struct ptrace_backend {
 	struct backend base;
 	struct map tasks; /* by tid */
-	size_t running;	  /* tasks that are */
 	struct ptrace_wait wait;
 	struct ptrace_place place;
 };

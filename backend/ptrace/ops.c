@@ -31,19 +31,14 @@ static void op_adopted(struct backend *base, pid_t tid)
 		return;
 	}
 	t->tid = tid;
-	t->running = true;
-	b->running++;
 }
 
 static void op_renamed(struct backend *base, pid_t former, pid_t tid)
 {
 	struct ptrace_backend *b = ptrace_backend(base);
-	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)former);
 
-	/* The stop was reported for @tid; what was known of either ends here. */
-	if (t != NULL && t->running)
-		b->running--;
-	free(t);
+	/* The stop was reported for @tid, and what it is now is known by that name. */
+	free(map_take(&b->tasks, (uint64_t)former));
 	(void)tid;
 }
 
@@ -61,36 +56,24 @@ static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, i
 		[BACKEND_LISTEN] = PTRACE_LISTEN,
 	};
 	struct ptrace_backend *b = ptrace_backend(base);
-	struct ptrace_task *t = ptrace_task(b, tid);
 	bool placed;
 	long r;
 
-	if (t == NULL)
-		return -ESRCH;
 	log_debug("resume %d how %d signal %d", (int)tid, (int)how, signo);
 	placed = how == BACKEND_SYSCALLS && place_before_wake(b, tid);
 	r = ptrace_call(requests[how], tid, 0, (uintptr_t)signo);
 	if (placed)
 		place_after_wake(b, tid);
 	b->wait.resumed = tid;
-	/* On failure SIGKILL was faster: it runs, to its death. */
-	if (!t->running) {
-		t->running = true;
-		b->running++;
-	}
 	return (int)r;
 }
 
 static int op_detach(struct backend *base, pid_t tid, int signo)
 {
 	struct ptrace_backend *b = ptrace_backend(base);
-	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)tid);
-	long r = ptrace_call(PTRACE_DETACH, tid, 0, (uintptr_t)signo);
 
-	if (t != NULL && t->running)
-		b->running--;
-	free(t);
-	return (int)r;
+	free(map_take(&b->tasks, (uint64_t)tid));
+	return (int)ptrace_call(PTRACE_DETACH, tid, 0, (uintptr_t)signo);
 }
 
 static int op_exit_stops(struct backend *base, pid_t tid, bool on)

@@ -5,7 +5,7 @@
  * A stop sends SIGCHLD, whose siginfo names the task, so sigtimedwait() tells the tid and
  * waitpid(tid) takes the status. But SIGCHLD coalesces: while one is pending, further stops
  * send none. Those are found by waitpid(-1), which the kernel answers in O(tasks); it is
- * asked only if another task was running when the signal was taken, and, when it is slow,
+ * asked only if there are other tasks, and, when it is slow,
  * so seldom that it takes a bounded share of the time.
  *
  * Sockets are watched by O_ASYNC: SIGIO ends the same sigtimedwait(). So there is one place
@@ -105,12 +105,10 @@ static bool scan(struct ptrace_backend *b, struct backend_event *ev)
 	return false;
 }
 
-/* Those can have stopped unheard while @tid's signal was pending. */
-static bool others_run(struct ptrace_backend *b, pid_t tid)
+/* Those can have stopped, or been killed as they stood, while @tid's signal was pending. */
+static bool others_exist(struct ptrace_backend *b, pid_t tid)
 {
-	struct ptrace_task *t = tid > 0 ? ptrace_task(b, tid) : NULL;
-
-	return b->running > (t && t->running ? 1u : 0u);
+	return b->tasks.count > (tid > 0 && ptrace_task(b, tid) ? 1u : 0u);
 }
 
 /* Sleeps until a signal comes. True: an event was found for it. */
@@ -126,7 +124,7 @@ static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool 
 		w->armed = CLOCK_NEVER;
 	if (signo != SIGCHLD)
 		return false;
-	if (others_run(b, info.si_pid))
+	if (others_exist(b, info.si_pid))
 		w->scan_due = true;
 	return info.si_pid > 0 && take(b, info.si_pid, ev);
 }
@@ -141,7 +139,7 @@ static bool stopped_early(struct ptrace_backend *b, struct backend_event *ev)
 {
 	struct ptrace_wait *w = &b->wait;
 
-	if (b->running != 1 || w->scan_due || w->resumed == 0)
+	if (b->tasks.count != 1 || w->scan_due || w->resumed == 0)
 		return false;
 	if (w->early < EARLY_MAX / 2 && ++w->early < EARLY_MAX / 2)
 		return false; /* seldom; try again after a while */
