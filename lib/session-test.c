@@ -14,149 +14,68 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/mock.h"
 #include "lib/session.h"
 #include "wire/frame.h"
 
-#define CONNECTIONS 32
 #define TASKS 1000u
 #define PAGE 64u
-
-struct mock {
-	pthread_t thread;
-	struct pollfd fds[CONNECTIONS]; /* [0]: the session's own */
-	nfds_t count;
-	atomic_uint requests, told;
-	atomic_bool mute; /* answers nothing but HELLO */
-	uint8_t in[WIRE_DATAGRAM_MAX], out[WIRE_DATAGRAM_MAX];
-};
 
 struct fixture {
 	struct mock mock;
 	struct cotrace *s;
-	int client;
+	atomic_bool mute;
 };
 
-static void reply(struct mock *m, int fd, unsigned type, uint64_t cookie,
-		  void (*put)(struct wire_writer *w, const void *argument), const void *argument)
-{
-	struct wire_writer w;
-
-	wire_writer_init(&w, m->out, sizeof m->out);
-	wire_begin(&w, type, 0, cookie);
-	put(&w, argument);
-	wire_finish(&w);
-	frame_send(fd, m->out, w.used, -1);
-}
-
-static void put_done(struct wire_writer *w, const void *argument)
-{
-	(void)argument;
-	wire_put_r_done(w, &(struct wire_r_done){ 0 });
-}
-
-static void put_hello(struct wire_writer *w, const void *argument)
-{
-	(void)argument;
-	wire_put_r_hello(w, &(struct wire_r_hello){
-				    .version = 1, .engine_pid = 77, .session = 5, .arch = 1 });
-}
-
 /* Task ids are the even numbers, a page at a time. */
-static void put_tasks(struct wire_writer *w, const void *argument)
+static void answer_tasks(struct mock *m, const struct wire_header *h, struct wire_reader *body)
 {
-	const uint64_t *after = argument;
-	uint32_t n = (uint32_t)(TASKS - *after / 2);
+	struct wire_writer *w = mock_begin(m, h);
+	struct wire_tasks tasks;
+	uint32_t n;
 
+	assert_true(wire_get_tasks(body, &tasks));
+	n = (uint32_t)(TASKS - tasks.after / 2);
 	if (n > PAGE)
 		n = PAGE;
 	wire_put_r_tasks(w, &(struct wire_r_tasks){ .total = TASKS, .count = n });
 	for (uint32_t i = 1; i <= n; i++)
-		wire_put_task(w, &(struct wire_task){ .task = *after + 2 * (uint64_t)i });
+		wire_put_task(w, &(struct wire_task){ .task = tasks.after + 2 * (uint64_t)i });
+	mock_send(m, -1);
 }
 
-/* A register set that holds the number asked for, 27 times: replies can be told apart. */
-static void put_set(struct wire_writer *w, const void *argument)
+/* A register set that holds the task's id, 27 times: replies can be told apart. */
+static void answer_set(struct mock *m, const struct wire_header *h, struct wire_reader *body)
 {
+	struct wire_writer *w = mock_begin(m, h);
+	struct wire_regset_read set;
+
+	assert_true(wire_get_regset_read(body, &set));
 	wire_put_r_regset_read(w, &(struct wire_r_regset_read){ .arch = 1 });
 	for (unsigned i = 0; i < 27; i++)
-		wire_put_bytes(w, argument, 8);
+		wire_put_bytes(w, &set.task, 8);
+	mock_send(m, -1);
 }
 
-static void answer(struct mock *m, int fd, const struct wire_header *h, struct wire_reader *body,
-		   int came)
+static void answer(struct mock *m, const struct wire_header *h, struct wire_reader *body)
 {
-	struct wire_regset_read set;
-	struct wire_tasks tasks;
+	struct fixture *f = m->argument;
 
-	atomic_fetch_add(&m->requests, 1);
-	if (h->type == WIRE_CHANNEL) {
-		assert_true(m->count < CONNECTIONS);
-		m->fds[m->count++] = (struct pollfd){ .fd = came, .events = POLLIN };
-		reply(m, came, WIRE_R_DONE, h->cookie, put_done, NULL);
-	} else if (h->flags & WIRE_REQUEST_NO_REPLY) {
-		atomic_fetch_add(&m->told, 1);
-	} else if (h->type == WIRE_HELLO) {
-		reply(m, fd, WIRE_R_HELLO, h->cookie, put_hello, NULL);
-	} else if (m->mute) {
+	if (atomic_load(&f->mute))
 		return;
-	} else if (h->type == WIRE_TASKS && wire_get_tasks(body, &tasks)) {
-		reply(m, fd, WIRE_R_TASKS, h->cookie, put_tasks, &tasks.after);
-	} else if (h->type == WIRE_REGSET_READ && wire_get_regset_read(body, &set)) {
-		reply(m, fd, WIRE_R_REGSET_READ, h->cookie, put_set, &set.task);
-	} else {
-		reply(m, fd, WIRE_REPLY(h->type), h->cookie, put_done, NULL);
-	}
-}
-
-/* False at the end of the connection. */
-static bool serve(struct mock *m, int fd)
-{
-	struct wire_reader datagram, body;
-	struct wire_header h;
-	int came;
-	ssize_t n = frame_receive(fd, m->in, sizeof m->in, &came, 0);
-
-	if (n == -EAGAIN)
-		return true;
-	if (n <= 0)
-		return false;
-	wire_reader_init(&datagram, m->in, (size_t)n);
-	while (wire_next(&datagram, &h, &body) == 1)
-		answer(m, fd, &h, &body, came);
-	return true;
-}
-
-static void *engine(void *argument)
-{
-	struct mock *m = argument;
-	bool open = true;
-
-	while (open && poll(m->fds, m->count, -1) > 0)
-		for (nfds_t i = 0; i < m->count; i++) {
-			if (m->fds[i].revents == 0)
-				continue;
-			if (!serve(m, m->fds[i].fd)) {
-				close(m->fds[i].fd);
-				m->fds[i].fd = -1;
-				open = open && i != 0;
-			}
-		}
-	for (nfds_t i = 0; i < m->count; i++)
-		if (m->fds[i].fd >= 0)
-			close(m->fds[i].fd);
-	return NULL;
+	if (h->type == WIRE_TASKS)
+		answer_tasks(m, h, body);
+	else if (h->type == WIRE_REGSET_READ)
+		answer_set(m, h, body);
+	else
+		mock_done(m, h, 0);
 }
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
-	int ends[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
-	f->mock.fds[0] = (struct pollfd){ .fd = ends[1], .events = POLLIN };
-	f->mock.count = 1;
-	assert_int_equal(pthread_create(&f->mock.thread, NULL, engine, &f->mock), 0);
-	assert_int_equal(cotrace_from_fd(&f->s, ends[0]), 0);
+	assert_int_equal(cotrace_from_fd(&f->s, mock_start(&f->mock, answer, f)), 0);
 	*state = f;
 	return 0;
 }
@@ -166,7 +85,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	cotrace_close(f->s);
-	pthread_join(f->mock.thread, NULL);
+	mock_join(&f->mock);
 	free(f);
 	return 0;
 }
@@ -249,9 +168,9 @@ static void a_stop_that_takes_too_long_times_out_and_the_session_goes_on(void **
 {
 	struct fixture *f = *state;
 
-	f->mock.mute = true;
+	atomic_store(&f->mute, true);
 	assert_int_equal(cotrace_stop(f->s, 0, COTRACE_ALL, 1000000), -ETIMEDOUT);
-	f->mock.mute = false;
+	atomic_store(&f->mute, false);
 	assert_int_equal(cotrace_attenuate(f->s), 0);
 }
 
@@ -305,17 +224,13 @@ static void a_register_is_found_by_name_and_size(void **state)
 
 static void calls_on_a_dead_session_all_fail_alike(void **state)
 {
+	struct fixture f = { 0 };
 	struct cotrace *s;
-	struct mock m = { .count = 1 };
-	int ends[2];
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
-	m.fds[0] = (struct pollfd){ .fd = ends[1], .events = POLLIN };
-	assert_int_equal(pthread_create(&m.thread, NULL, engine, &m), 0);
-	assert_int_equal(cotrace_from_fd(&s, ends[0]), 0);
-	shutdown(ends[1], SHUT_RDWR);
-	pthread_join(m.thread, NULL);
+	assert_int_equal(cotrace_from_fd(&s, mock_start(&f.mock, answer, &f)), 0);
+	shutdown(f.mock.fds[0].fd, SHUT_RDWR);
+	mock_join(&f.mock);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(cotrace_attenuate(s), -ESHUTDOWN);
 		assert_int_equal(cotrace_tasks(s, NULL, 0), -ESHUTDOWN);
