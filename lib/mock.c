@@ -107,6 +107,7 @@ int mock_start(struct mock *m, mock_answer *answer, void *argument)
 	m->argument = argument;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) < 0)
 		abort();
+	m->session = ends[1];
 	m->fds[0] = (struct pollfd){ .fd = ends[1], .events = POLLIN };
 	m->count = 1;
 	if (pthread_create(&m->thread, NULL, run, m) != 0)

@@ -20,7 +20,8 @@ struct mock {
 	mock_answer *answer;
 	void *argument;
 	pthread_t thread;
-	struct pollfd fds[MOCK_CONNECTIONS]; /* [0]: the session's own */
+	int session; /* its end of the session fd, also fds[0] */
+	struct pollfd fds[MOCK_CONNECTIONS];
 	nfds_t count;
 	int to;		  /* whom the request came from */
 	atomic_uint told; /* requests without a reply */

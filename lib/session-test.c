@@ -112,7 +112,7 @@ static void adoption_leaves_waiting_events_alone(void **state)
 	wire_put_event_head(&w, &(struct wire_event_head){ 0 });
 	wire_put_e_lost(&w, &(struct wire_e_lost){ 11 });
 	wire_finish(&w);
-	frame_send(f->mock.fds[0].fd, buf, w.used, -1);
+	frame_send(f->mock.session, buf, w.used, -1);
 	assert_int_equal(cotrace_from_fd(&second, dup(cotrace_fd(f->s))), 0);
 	assert_int_equal(cotrace_next(second, &ev, 0), 1);
 	assert_int_equal(ev.lost.notes, 11);
@@ -229,7 +229,7 @@ static void calls_on_a_dead_session_all_fail_alike(void **state)
 
 	(void)state;
 	assert_int_equal(cotrace_from_fd(&s, mock_start(&f.mock, answer, &f)), 0);
-	shutdown(f.mock.fds[0].fd, SHUT_RDWR);
+	shutdown(f.mock.session, SHUT_RDWR);
 	mock_join(&f.mock);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(cotrace_attenuate(s), -ESHUTDOWN);
