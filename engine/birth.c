@@ -32,7 +32,7 @@ void birth_start(struct task *t)
 	}
 	t->kind = COTRACE_EVENT_TASK_START;
 	rules_stop(&t->rules, RULES_TO_PROGRAM, false);
-	task_tell_holders(t);
+	task_tell_born(t);
 	list_for_each (&t->process->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);
 
@@ -83,6 +83,17 @@ static pid_t process_of_child(struct task *parent, const struct backend_event *e
 	return pid > 0 ? pid : parent->process->pid;
 }
 
+/* Who has stopped all tasks waits for this one too. */
+static void hold_unborn(struct task *child)
+{
+	list_for_each (&child->process->covers, node, after) {
+		struct cover *c = list_entry(node, struct cover, in_process);
+
+		if (c->hold_new)
+			task_hold(child, c->session);
+	}
+}
+
 void birth_event(struct task *parent, const struct backend_event *ev)
 {
 	struct engine *e = parent->engine;
@@ -107,6 +118,8 @@ void birth_event(struct task *parent, const struct backend_event *ev)
 	child->parent = parent;
 	parent->unannounced = child;
 	place(child, parent, pid);
+	if (child->state == TASK_UNBORN && child->process != NULL)
+		hold_unborn(child);
 }
 
 void birth_announced(struct task *parent)
@@ -179,4 +192,6 @@ void birth_first_stop(struct engine *e, const struct backend_event *ev)
 		t->job_stopped = true;
 	if (t->announced)
 		birth_start(t);
+	else
+		task_awaited_no_more(t);
 }

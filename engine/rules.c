@@ -110,6 +110,11 @@ struct rules_party *rules_turn(struct rules *r)
 	return first_unasked(r);
 }
 
+bool rules_all_asked(struct rules *r)
+{
+	return !offer_open(r) && first_unasked(r) == NULL;
+}
+
 void rules_told(struct rules *r, struct rules_party *p)
 {
 	assert(r->phase == RULES_STOPPED && !p->asked);

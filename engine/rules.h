@@ -74,6 +74,8 @@ void rules_stop(struct rules *r, enum rules_direction direction, bool can_reoffe
  * The caller asks it: a note or nothing means rules_told(), a stop rules_offered().
  */
 struct rules_party *rules_turn(struct rules *r);
+/* Whether everybody has had a turn, and answered. */
+bool rules_all_asked(struct rules *r);
 void rules_told(struct rules *r, struct rules_party *p);
 void rules_offered(struct rules *r, struct rules_party *p);
 /*

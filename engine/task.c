@@ -89,7 +89,7 @@ static void set_stops_at_calls(struct task *t, bool stops)
 }
 
 /* Those who waited for it to stand need not any longer. */
-static void stood(struct task *t)
+void task_awaited_no_more(struct task *t)
 {
 	for (size_t i = 0; i < t->rules.count; i++) {
 		struct rules_party *p = &t->rules.parties[i];
@@ -107,7 +107,7 @@ void task_free(struct task *t)
 	set_disturbed(t, false);
 	set_stops_at_calls(t, false);
 	rules_died(&t->rules);
-	stood(t);
+	task_awaited_no_more(t);
 	timer_cancel(&t->timer);
 	list_remove(&t->in_orphans);
 	if (t->process != NULL) {
@@ -152,7 +152,7 @@ static void tell_stop_done(struct task *t, struct session *s)
 }
 
 /* The first thing after a stop: those who asked for it learn that it stands. */
-void task_tell_holders(struct task *t)
+static void tell_holders(struct task *t)
 {
 	if (t->rules.holders == 0)
 		return;
@@ -167,6 +167,14 @@ void task_tell_holders(struct task *t)
 		tell_stop_done(t, s);
 		session_stood(s);
 	}
+}
+
+void task_tell_born(struct task *t)
+{
+	task_awaited_no_more(t);
+	for (size_t i = 0; i < t->rules.count; i++)
+		if (t->rules.parties[i].holds & RULES_HOLD_ASKED)
+			tell_stop_done(t, session_by_id(t->engine, t->rules.parties[i].session));
 }
 
 static void note_hold(struct rules_party *p, uint32_t reason, uint64_t seq)
@@ -308,7 +316,7 @@ void task_proceed(struct task *t)
 		return;
 	while ((p = rules_turn(&t->rules)) != NULL)
 		ask(t, p);
-	if (t->unannounced != NULL && t->rules.holders == 0)
+	if (t->unannounced != NULL && rules_all_asked(&t->rules))
 		birth_announced(t);
 	if (!rules_may_run(&t->rules))
 		return;
@@ -588,7 +596,7 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	} else {
 		dispatch(t, ev);
 	}
-	task_tell_holders(t);
+	tell_holders(t);
 	task_proceed(t);
 }
 
@@ -601,7 +609,8 @@ void task_hold(struct task *t, struct session *s)
 	rules_hold(&t->rules, p, RULES_HOLD_ASKED);
 	if (!(p->holds & RULES_HOLD_OFFER))
 		note_hold(p, COTRACE_EVENT_STOP_DONE, 0);
-	event_changed(t->process, s, t, COTRACE_CHANGE_HOLD, 0, 0);
+	if (t->announced)
+		event_changed(t->process, s, t, COTRACE_CHANGE_HOLD, 0, 0);
 	if (task_stands(t)) {
 		tell_stop_done(t, s);
 		return;

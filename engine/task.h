@@ -44,8 +44,10 @@ void task_release(struct task *t, struct session *s, unsigned why);
 void task_leave(struct task *t, struct session *s);
 /* @s wrote registers or memory: see rules_changed(). */
 void task_reoffer(struct task *t, struct session *s);
-/* It stands: those who wait for that learn of it. */
-void task_tell_holders(struct task *t);
+/* It stands before its first instruction, and some hold it already. */
+void task_tell_born(struct task *t);
+/* Those who wait for it to stand need not any longer. */
+void task_awaited_no_more(struct task *t);
 /* A session wrote its registers. */
 void task_registers_written(struct task *t);
 void task_interrupt(struct task *t);
