@@ -36,7 +36,7 @@ static ssize_t read_piece(struct memories *m, int fd, uint64_t addr, void *buf, 
 		if (n < 0)
 			n = -errno;
 	}
-	return n == -EIO || n == -EINVAL ? -EFAULT : n;
+	return n == -EIO || n == -EINVAL || n == -EOVERFLOW ? -EFAULT : n;
 }
 
 /*
@@ -88,6 +88,8 @@ ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *b
 		return -ESRCH;
 	if (size > SSIZE_MAX)
 		size = SSIZE_MAX;
+	if (addr > 0 && size > UINT64_MAX - addr)
+		size = (size_t)(UINT64_MAX - addr) + 1; /* where all addresses end */
 	n = memory_find(s, pid, &memory, &unsure);
 	if (n == 0 && size > 0) {
 		n = read_all(&s->memories, memory, pid, addr, buf, size);
