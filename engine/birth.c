@@ -20,18 +20,20 @@
 void birth_start(struct task *t)
 {
 	struct backend *b = t->engine->backend;
+	bool covered = t->process != NULL && !list_empty(&t->process->covers);
 
-	if (t->process == NULL || list_empty(&t->process->covers)) {
-		struct process *p = t->process;
-
+	if (t->process == NULL) {
 		b->ops->detach(b, t->tid, 0);
 		task_free(t);
-		if (p != NULL && p->task_count == 0)
-			process_release(p);
 		return;
 	}
-	t->kind = COTRACE_EVENT_TASK_START;
+	t->kind = covered ? COTRACE_EVENT_TASK_START : 0;
 	rules_stop(&t->rules, RULES_TO_PROGRAM, false);
+	if (!covered) {
+		/* Not now: whoever calls may be walking the process's tasks. */
+		process_release(t->process);
+		return;
+	}
 	task_tell_born(t);
 	list_for_each (&t->process->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);

@@ -152,6 +152,13 @@ static void let_go(struct process *p)
 	}
 }
 
+/* It was covered again before it was let go. */
+static void go_on(struct process *p)
+{
+	list_for_each (&p->tasks, node, after)
+		task_proceed(list_entry(node, struct task, in_process));
+}
+
 void process_release_all(struct engine *e)
 {
 	while (!list_empty(&e->releases)) {
@@ -160,6 +167,8 @@ void process_release_all(struct engine *e)
 		list_remove(&p->in_releases);
 		if (list_empty(&p->covers))
 			let_go(p);
+		else
+			go_on(p);
 	}
 }
 
