@@ -33,7 +33,8 @@ $(BUILD_ASAN)/build.ninja: | bootstrap
 	$(MESON) setup -Db_sanitize=address,undefined -Db_lundef=false $(BUILD_ASAN)
 
 $(BUILD_FUZZ)/build.ninja: | bootstrap
-	CC=clang $(MESON) setup -Dfuzz=true -Dtests=false -Db_lundef=false $(BUILD_FUZZ)
+	CC=clang $(MESON) setup -Dfuzz=true -Dtests=false -Db_lundef=false \
+		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link $(BUILD_FUZZ)
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS)

@@ -12,6 +12,7 @@
 #include "backend/fake/internal.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 
 struct fake *fake_of(struct backend *b)
 {
@@ -36,6 +37,8 @@ int fake_called(struct fake *f, struct fake_call call, int error)
 		error = f->failures[call.op].error;
 	}
 	call.error = error;
+	log_debug("kernel: call %d for %d: how %d signal %d: %d", (int)call.op, (int)call.tid,
+		  call.how, call.signo, error);
 	f->calls[f->call_count++ % FAKE_CALLS] = call;
 	return error;
 }
@@ -74,6 +77,7 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 	}
 	*ev = f->events[f->event_head++ % FAKE_EVENTS];
 	f->event_count--;
+	log_debug("kernel: %d has event %d", (int)ev->tid, (int)ev->kind);
 	t = fake_task(f, ev->tid);
 	if (ev->kind == BACKEND_EXEC && ev->exec.former_tid != ev->tid) {
 		struct fake_task *former = fake_task(f, ev->exec.former_tid);
@@ -93,8 +97,7 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 	}
 	t->stands = true;
 	t->kind = ev->kind;
-	if (ev->kind == BACKEND_INTERRUPTED)
-		t->interrupted = false;
+	t->interrupted = false; /* any stop takes it away */
 	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SYSCALL_EXIT)
 		t->call = ev->syscall;
 	if (ev->kind == BACKEND_SIGNAL)
@@ -185,8 +188,8 @@ static int resume(struct backend *b, pid_t tid, enum backend_resume how, int sig
 	t->stands = false;
 	t->how = how;
 	t->kind = BACKEND_NONE;
-	if (f->answers && t->interrupted)
-		fake_push_kind(f, tid, BACKEND_INTERRUPTED); /* a stop came before it */
+	if (f->answers && t->interrupted) /* while it stood */
+		fake_push_kind(f, tid, BACKEND_INTERRUPTED);
 	return r;
 }
 
@@ -221,6 +224,15 @@ static bool put_back(struct backend *b, pid_t tid)
 
 	fake_called(fake_of(b), (struct fake_call){ FAKE_PUT_BACK, tid }, 0);
 	return t && t->can_put_back;
+}
+
+static int put_off(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "put_off");
+
+	if (t != NULL && t->kind != BACKEND_SYSCALL_ENTRY)
+		fake_complain(fake_of(b), "put_off of %d at no entry", (int)tid);
+	return fake_called(fake_of(b), (struct fake_call){ FAKE_PUT_OFF, tid }, t ? 0 : -ESRCH);
 }
 
 static void take_back(struct backend *b, pid_t tid)
@@ -272,6 +284,7 @@ static const struct backend_ops ops = {
 	.detach = detach,
 	.exit_stops = exit_stops,
 	.put_back = put_back,
+	.put_off = put_off,
 	.take_back = take_back,
 	.signal_waits = signal_waits,
 	.disposition = disposition,

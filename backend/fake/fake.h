@@ -27,6 +27,7 @@ enum fake_op {
 	FAKE_DETACH,
 	FAKE_EXIT_STOPS,
 	FAKE_PUT_BACK,
+	FAKE_PUT_OFF,
 	FAKE_TAKE_BACK,
 	FAKE_SYSCALL_GET,
 	FAKE_SYSCALL_SET,
@@ -45,7 +46,7 @@ enum fake_op {
 struct fake_task {
 	pid_t tid, pid; /* tid 0: free */
 	bool attached, stands, exit_stops;
-	bool interrupted;	 /* interrupt() was called since its last INTERRUPTED */
+	bool interrupted;	 /* interrupt() was called since its last stop */
 	bool can_put_back;	 /* what put_back() will say */
 	bool signal_waits;	 /* what signal_waits() will say */
 	enum backend_kind kind;	 /* where it stands */

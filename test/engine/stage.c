@@ -22,6 +22,7 @@ int stage_setup(void **state)
 	assert_non_null(st->kernel);
 	assert_int_equal(engine_new(&st->engine, &st->kernel->base), 0);
 	fake_add(st->kernel, PID, PID);
+	st->keeper = client_new(st);
 	*state = st;
 	return 0;
 }

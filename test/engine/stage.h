@@ -41,6 +41,7 @@ struct client {
 struct stage {
 	struct fake *kernel;
 	struct engine *engine;
+	struct client *keeper; /* its session, the first, keeps the engine from leaving */
 	struct client *clients[STAGE_CLIENTS];
 	size_t client_count;
 };

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include "test/fuzz/kernel.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define TASKS_MAX 24 /* more show nothing new */
+
+static struct kernel_task *facts(struct kernel *k, const struct fake_task *t)
+{
+	struct kernel_task *kt = &k->tasks[t - k->fake->tasks];
+
+	if (kt->tid != t->tid) /* a new task, or one that exec gave another tid */
+		*kt = (struct kernel_task){ .tid = t->tid, .in_call = kt->in_call };
+	return kt;
+}
+
+void kernel_init(struct kernel *k, struct fake *f)
+{
+	*k = (struct kernel){ .fake = f, .last_tid = KERNEL_PID + 10 };
+	fake_add(f, KERNEL_PID, KERNEL_PID);
+	fake_add(f, KERNEL_PID, KERNEL_PID + 1);
+	fake_add(f, KERNEL_PID + 2, KERNEL_PID + 2);
+	f->dispositions[SIGUSR1] = BACKEND_SIG_HANDLED;
+	f->dispositions[SIGUSR2] = BACKEND_SIG_IGNORED;
+}
+
+static bool has_event(const struct fake *f, pid_t tid)
+{
+	for (size_t i = 0; i < f->event_count; i++)
+		if (f->events[(f->event_head + i) % FAKE_EVENTS].tid == tid)
+			return true;
+	return false;
+}
+
+static unsigned others(struct kernel *k, const struct fake_task *t)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		const struct fake_task *o = &k->fake->tasks[i];
+
+		n += o->tid && o != t && o->pid == t->pid && !facts(k, o)->zombie;
+	}
+	return n;
+}
+
+static unsigned population(const struct kernel *k)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < FAKE_TASKS; i++)
+		n += k->fake->tasks[i].tid != 0;
+	return n;
+}
+
+/* A zombie leader is reaped after the last of its others. */
+static void reap_leader(struct kernel *k, pid_t pid, int status)
+{
+	struct fake_task *leader = fake_task(k->fake, pid);
+
+	if (leader != NULL && leader->attached && facts(k, leader)->zombie &&
+	    others(k, leader) == 0)
+		fake_push_dead(k->fake, pid, status);
+}
+
+static void die(struct kernel *k, struct fake_task *t, int status)
+{
+	pid_t pid = t->pid;
+
+	facts(k, t)->zombie = true;
+	if (!t->attached) {
+		t->tid = 0;
+		return;
+	}
+	if (t->tid == t->pid) {
+		reap_leader(k, pid, status);
+		return;
+	}
+	fake_push_dead(k->fake, t->tid, status);
+	reap_leader(k, pid, status);
+}
+
+static void kill_process(struct kernel *k, pid_t pid, struct input *in)
+{
+	bool stops = input_byte(in) & 1;
+
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *t = &k->fake->tasks[i];
+
+		if (t->tid == 0 || t->pid != pid || facts(k, t)->zombie ||
+		    has_event(k->fake, t->tid))
+			continue;
+		if (stops && t->attached && t->exit_stops && !facts(k, t)->exiting) {
+			facts(k, t)->exiting = true;
+			fake_push_exiting(k->fake, t->tid, SIGKILL, BACKEND_EXIT_OTHER);
+		} else {
+			die(k, t, SIGKILL);
+		}
+	}
+}
+
+static void fork_event(struct kernel *k, struct fake_task *t)
+{
+	struct kernel_task *kt = facts(k, t);
+
+	fake_push_child(k->fake, t->tid, kt->fork_kind, kt->child);
+	kt->child = 0;
+}
+
+/* The child stops at its start before its parent's event is reported, or some time after. */
+static void begin_fork(struct kernel *k, struct fake_task *t, struct input *in)
+{
+	static const enum backend_kind kinds[] = { BACKEND_FORK, BACKEND_VFORK, BACKEND_CLONE };
+	struct kernel_task *kt = facts(k, t);
+	struct fake_task *child;
+
+	if (population(k) >= TASKS_MAX)
+		return;
+	kt->fork_kind = kinds[input_below(in, 3)];
+	kt->child = ++k->last_tid;
+	child = fake_add(k->fake, kt->fork_kind == BACKEND_CLONE ? t->pid : kt->child, kt->child);
+	child->attached = true;
+	facts(k, child)->newborn = true;
+	if (input_byte(in) & 1)
+		fork_event(k, t);
+}
+
+/* The others die, the leader among them without a word; the caller takes its place. */
+static void exec(struct kernel *k, struct fake_task *t)
+{
+	pid_t former = t->tid, pid = t->pid;
+
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *o = &k->fake->tasks[i];
+
+		if (o->tid && o != t && o->pid == pid && has_event(k->fake, o->tid))
+			return;
+	}
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *o = &k->fake->tasks[i];
+
+		if (o->tid == 0 || o == t || o->pid != pid || facts(k, o)->zombie)
+			continue;
+		facts(k, o)->zombie = true;
+		if (o->tid != pid)
+			fake_push_dead(k->fake, o->tid, 0);
+	}
+	facts(k, t)->in_call = false;
+	fake_push_exec(k->fake, pid, former);
+}
+
+static void call_event(struct kernel *k, struct fake_task *t, struct input *in)
+{
+	struct kernel_task *kt = facts(k, t);
+	struct backend_event ev = { .tid = t->tid };
+	unsigned bits = input_byte(in);
+
+	if (t->how != BACKEND_SYSCALLS)
+		return;
+	if (!kt->in_call && !(bits & 0x80)) {
+		ev.kind = BACKEND_SYSCALL_ENTRY;
+		if (!(bits & 1)) { /* else the same once more */
+			kt->call = (struct backend_syscall){ .arch = 1 + (bits >> 5 & 1) };
+			kt->call.nr = input_below(in, 8);
+			for (int i = 0; i < 6; i++)
+				kt->call.args[i] = FAKE_MEMORY_AT + 16u * input_byte(in);
+		}
+		kt->call.restart = bits & 2;
+	} else {
+		ev.kind = BACKEND_SYSCALL_EXIT;
+		kt->call.result = (int8_t)input_byte(in);
+		kt->call.is_error = kt->call.result < 0;
+		kt->call.interrupted = bits & 4;
+		t->signal_waits = bits & 8;
+	}
+	t->can_put_back = bits & 16;
+	kt->in_call = ev.kind == BACKEND_SYSCALL_ENTRY;
+	ev.syscall = kt->call;
+	fake_push(k->fake, &ev);
+}
+
+/* What a task under trace that runs may do. */
+static void act(struct kernel *k, struct fake_task *t, struct input *in)
+{
+	struct kernel_task *kt = facts(k, t);
+	unsigned what = input_below(in, 16);
+
+	if (kt->newborn) {
+		kt->newborn = false;
+		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+		return;
+	}
+	if (kt->child) {
+		fork_event(k, t);
+		return;
+	}
+	if (kt->exiting) {
+		die(k, t, SIGKILL);
+		return;
+	}
+	if (t->how == BACKEND_LISTEN && kt->job_stopped) {
+		if (t->interrupted && what < 8) {
+			fake_push_kind(k->fake, t->tid, BACKEND_JOB_STOP);
+			t->interrupted = false;
+		} else {
+			kt->job_stopped = false;
+			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+		}
+		return;
+	}
+	kt->job_stopped = false;
+	switch (what) {
+	case 0:
+	case 1:
+	case 2:
+	case 3:
+		call_event(k, t, in);
+		break;
+	case 4:
+		fake_push_signal(k->fake, t->tid, 1 + (int)input_below(in, 8));
+		break;
+	case 5:
+		fake_push_signal(k->fake, t->tid, 10 + (int)input_below(in, 55));
+		break;
+	case 6:
+		kt->job_stopped = true;
+		fake_push_kind(k->fake, t->tid, BACKEND_JOB_STOP);
+		break;
+	case 7:
+	case 8:
+	case 9:
+		begin_fork(k, t, in);
+		break;
+	case 10:
+		exec(k, t);
+		break;
+	case 11:
+		fake_push_kind(k->fake, t->tid,
+			       input_byte(in) & 1 ? BACKEND_VFORK_DONE : BACKEND_SPURIOUS);
+		break;
+	case 12:
+		if (t->exit_stops) {
+			kt->exiting = true;
+			fake_push_exiting(k->fake, t->tid, (int)input_byte(in) << 8,
+					  (enum backend_exit_call)input_below(in, 3));
+		} else {
+			die(k, t, (int)input_byte(in) << 8);
+		}
+		break;
+	case 13:
+		kill_process(k, t->pid, in);
+		break;
+	default:
+		if (t->interrupted)
+			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+	}
+}
+
+/* One of those that can do something. */
+static struct fake_task *choose(struct kernel *k, unsigned which)
+{
+	struct fake_task *able[FAKE_TASKS];
+	unsigned n = 0;
+
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *t = &k->fake->tasks[i];
+
+		if (t->tid && t->attached && !facts(k, t)->zombie && !has_event(k->fake, t->tid))
+			able[n++] = t;
+	}
+	return n ? able[which % n] : NULL;
+}
+
+void kernel_step(struct kernel *k, struct input *in)
+{
+	struct fake_task *t = choose(k, input_byte(in));
+
+	if (t == NULL)
+		return;
+	if (!t->stands)
+		act(k, t, in);
+	else if (input_below(in, 16) == 0)
+		kill_process(k, t->pid, in);
+}
+
+void kernel_report_forks(struct kernel *k)
+{
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *t = &k->fake->tasks[i];
+
+		if (t->tid && t->attached && !t->stands && !facts(k, t)->zombie &&
+		    facts(k, t)->child && !has_event(k->fake, t->tid))
+			fork_event(k, t);
+	}
+}
+
+void kernel_finish(struct kernel *k)
+{
+	static const uint8_t heed[] = { 14 };
+
+	for (int i = 0; i < FAKE_TASKS; i++) {
+		struct fake_task *t = &k->fake->tasks[i];
+		struct input in = { heed, sizeof heed };
+
+		if (t->tid == 0 || !t->attached || t->stands || facts(k, t)->zombie ||
+		    has_event(k->fake, t->tid))
+			continue;
+		act(k, t, &in);
+	}
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* A kernel that does, on the fake backend, only what a real one may do. */
+#ifndef TEST_FUZZ_KERNEL_H
+#define TEST_FUZZ_KERNEL_H
+
+#include "backend/fake/fake.h"
+#include "test/fuzz/fuzz.h"
+
+#define KERNEL_PID 100
+
+/* What the fake backend's task does not say, by index in fake.tasks. */
+struct kernel_task {
+	pid_t tid; /* whose facts these are */
+	bool in_call, newborn, exiting, zombie, job_stopped;
+	pid_t child; /* its fork is not reported yet */
+	enum backend_kind fork_kind;
+	struct backend_syscall call;
+};
+
+struct kernel {
+	struct fake *fake;
+	pid_t last_tid;
+	struct kernel_task tasks[FAKE_TASKS];
+};
+
+/* Two processes, one of two tasks; nobody is attached. */
+void kernel_init(struct kernel *k, struct fake *f);
+/* Something happens, as the input says; often nothing can. */
+void kernel_step(struct kernel *k, struct input *in);
+/* No fork stays unreported for as long as a second. */
+void kernel_report_forks(struct kernel *k);
+/* Everybody is about to do what was asked of it: forks are reported, interrupts heeded. */
+void kernel_finish(struct kernel *k);
+
+#endif
