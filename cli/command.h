@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The subcommands. Each returns the exit status of the program. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+enum { EXIT_USAGE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+int trace_main(int argc, char **argv);
+int ps_main(int argc, char **argv);
+int end_main(int argc, char **argv);
+int why_main(int argc, char **argv);
+
+extern const char trace_help[], ps_help[], end_help[], why_help[];
+
+/* "cotrace: " and the message, on stderr. Returns @status. */
+int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A positive number, whole, or -1. */
+long parse_number(const char *text);
+/* The operand of a command that takes one; NULL: *status is to be returned. */
+const char *one_operand(int argc, char **argv, const char *help, const char *what, int *status);
+
+#endif

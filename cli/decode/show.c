@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/decode/show.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "cli/decode/names.h"
+#include "cli/decode/structs.h"
+#include "cli/decode/text.h"
+
+void show_pointer(struct out *out, uint64_t v)
+{
+	if (v)
+		out_hex(out, v);
+	else
+		out_mem(out, "NULL", 4);
+}
+
+/* The number, and in a comment the family that it should belong to. */
+static void show_unknown(struct out *out, uint64_t v, const char *what)
+{
+	out_hex(out, v);
+	if (!*what)
+		return;
+	out_str(out, " /* ");
+	out_str(out, what);
+	out_str(out, " */");
+}
+
+void show_flags(struct out *out, unsigned set, uint64_t v, unsigned width)
+{
+	const struct names *names = names_get(set);
+	bool first = true;
+
+	if (width < 8)
+		v &= (1ull << 8 * width) - 1;
+	for (unsigned i = 0; i < names->count; i++) {
+		const struct name *n = &names->v[i];
+
+		if ((v & n->mask) != (n->value & n->mask) || (!n->value && v && n->mask == ~0ull))
+			continue;
+		if (!first)
+			out_char(out, '|');
+		out_str(out, n->name);
+		first = false;
+		v &= ~n->mask;
+	}
+	if (first && !v)
+		out_char(out, '0');
+	else if (first)
+		show_unknown(out, v, names->unknown);
+	else if (v) {
+		out_char(out, '|');
+		out_hex(out, v);
+	}
+}
+
+/* Requests that have no name, by the fields they are made of. */
+static void show_ioctl(struct out *out, uint64_t v)
+{
+	static const char *const direction[] = { "_IOC_NONE", "_IOC_WRITE", "_IOC_READ",
+						 "_IOC_READ|_IOC_WRITE" };
+
+	out_str(out, "_IOC(");
+	out_str(out, direction[v >> 30 & 3]);
+	out_str(out, ", ");
+	out_hex(out, v >> 8 & 0xff);
+	out_str(out, ", ");
+	out_hex(out, v & 0xff);
+	out_str(out, ", ");
+	out_hex(out, v >> 16 & 0x3fff);
+	out_char(out, ')');
+}
+
+void show_enum(struct out *out, unsigned set, uint64_t v)
+{
+	const char *name = names_find(set, v);
+
+	/* Tables hold 32-bit values of either sign. */
+	if (!name)
+		name = names_find(set, (uint32_t)v);
+	if (!name)
+		name = names_find(set, (uint64_t)(int32_t)v);
+	if (name)
+		out_str(out, name);
+	else if (set == NAMES_ioctl)
+		show_ioctl(out, v);
+	else
+		show_unknown(out, v, names_get(set)->unknown);
+}
+
+void show_fd(struct decode *d, int64_t fd)
+{
+	out_i64(d->out, fd);
+	if (d->style->fd_path && fd >= 0)
+		d->style->fd_path(d->style->ctx, d->out, d->ev->pid, (int32_t)fd);
+}
+
+static void show_dirfd(struct decode *d, int64_t fd)
+{
+	if (fd != AT_FDCWD)
+		show_fd(d, fd);
+	else {
+		out_str(d->out, "AT_FDCWD");
+		if (d->style->fd_path)
+			d->style->fd_path(d->style->ctx, d->out, d->ev->pid, AT_FDCWD);
+	}
+}
+
+static void show_rlim(struct out *out, uint64_t v, unsigned size)
+{
+	if (v == (size == 4 ? UINT32_MAX : UINT64_MAX))
+		out_str(out, size == 4 ? "RLIM_INFINITY" : "RLIM64_INFINITY");
+	else if (v > 1024 && v % 1024 == 0) {
+		out_u64(out, v / 1024);
+		out_str(out, "*1024");
+	} else
+		out_u64(out, v);
+}
+
+static bool is_signed(const struct type *type)
+{
+	return type->base == B_INT || type->base == B_LONG || type->base == B_S64 ||
+	       type->base == B_S16 || type->base == B_S8;
+}
+
+static void show_number(struct decode *d, const struct type *type, uint64_t v)
+{
+	if (is_signed(type))
+		out_i64(d->out, (int64_t)v);
+	else
+		out_u64(d->out, v);
+}
+
+static void show_octal(struct out *out, uint64_t v)
+{
+	out_char(out, '0');
+	out_digits(out, v, 8, 2);
+}
+
+static void show_id(struct out *out, uint64_t v)
+{
+	if ((uint32_t)v == UINT32_MAX)
+		out_mem(out, "-1", 2);
+	else
+		out_u64(out, v);
+}
+
+static void show_key(struct out *out, uint64_t v)
+{
+	if (v)
+		out_hex(out, (uint32_t)v);
+	else
+		out_str(out, "IPC_PRIVATE");
+}
+
+void show_value(struct decode *d, const struct type *type, uint64_t v)
+{
+	struct out *out = d->out;
+
+	v = type_narrow(type, d->word, v);
+	switch (type->show) {
+	case SHOW_HEX:
+		if (v)
+			out_hex(out, v);
+		else
+			out_char(out, '0');
+		break;
+	case SHOW_OCT:
+		show_octal(out, v);
+		break;
+	case SHOW_PTR:
+		show_pointer(out, v);
+		break;
+	case SHOW_FLAGS:
+		show_flags(out, type->ref, v, (unsigned)type_size(type, d->word));
+		break;
+	case SHOW_ENUM:
+		show_enum(out, type->ref, v);
+		break;
+	case SHOW_FD:
+		show_fd(d, (int64_t)v);
+		break;
+	case SHOW_DIRFD:
+		show_dirfd(d, (int64_t)v);
+		break;
+	case SHOW_FMODE:
+		file_show_mode(out, v);
+		break;
+	case SHOW_DEV:
+		file_show_dev(out, v);
+		break;
+	case SHOW_ID:
+		show_id(out, v);
+		break;
+	case SHOW_SIGNAL:
+		decode_signal_name(out, (int64_t)v);
+		break;
+	case SHOW_SIGSET:
+		signal_show_set(out, v);
+		break;
+	case SHOW_RLIM:
+		show_rlim(out, v, (unsigned)type_size(type, d->word));
+		break;
+	case SHOW_CLONE:
+		process_show_clone(out, v);
+		break;
+	case SHOW_SOCKTYPE:
+		socket_show_type(out, v);
+		break;
+	case SHOW_PROTOCOL:
+		socket_show_protocol(out, d->args[type->ref], v);
+		break;
+	case SHOW_SOCKOPT:
+		socket_show_option(out, d->args[type->ref], v);
+		break;
+	case SHOW_KEY:
+		show_key(out, v);
+		break;
+	default:
+		show_number(d, type, v);
+	}
+}
+
+static void show_chars(struct decode *d, const uint8_t *p, size_t size)
+{
+	text_quote(d->out, p, strnlen((const char *)p, size), d->style->string_limit, false);
+}
+
+static void show_member(struct decode *d, const struct member *m, const uint8_t *p, size_t left)
+{
+	size_t size = type_size(&m->type, d->word);
+
+	out_str(d->out, m->name);
+	out_char(d->out, '=');
+	if (m->array && m->type.show == SHOW_CHARS)
+		show_chars(d, p, m->array < left ? m->array : left);
+	else if (m->array)
+		show_array(d, &m->type, p, m->array < left / size ? m->array : left / size, false);
+	else
+		show_memory(d, &m->type, p, left);
+}
+
+static bool hides(const struct decode *d, const struct member *m, const uint8_t *structure,
+		  size_t at)
+{
+	uint32_t first;
+
+	switch (m->mode) {
+	case MEMBER_PAD:
+		return true;
+	case MEMBER_VERBOSE:
+		return !d->style->verbose;
+	case MEMBER_WHEN:
+		memcpy(&first, structure, sizeof first);
+		return !(first & m->when);
+	case MEMBER_NONZERO:
+		return !type_load(&m->type, d->word, structure + at);
+	default:
+		return false;
+	}
+}
+
+static void show_struct(struct decode *d, unsigned id, const uint8_t *p, size_t size)
+{
+	const struct layout *l = struct_layout(id, d->word);
+	bool first = true, more = false;
+
+	out_char(d->out, '{');
+	for (unsigned i = 0; l->members[i].mode; i++) {
+		const struct member *m = &l->members[i];
+		size_t at = l->offset[i], need = type_size(&m->type, d->word);
+
+		/* A shorter structure, of an older program, ends here. */
+		if (at + need > size)
+			break;
+		if (hides(d, m, p, at)) {
+			more |= m->mode == MEMBER_VERBOSE;
+			continue;
+		}
+		if (!first)
+			out_mem(d->out, ", ", 2);
+		first = false;
+		show_member(d, m, p + at, size - at);
+	}
+	if (more)
+		out_str(d->out, first ? "..." : ", ...");
+	out_char(d->out, '}');
+}
+
+void show_memory(struct decode *d, const struct type *type, const uint8_t *p, size_t size)
+{
+	switch (type->show) {
+	case SHOW_STRUCT:
+		show_struct(d, type->ref, p, size);
+		break;
+	case SHOW_CHARS:
+		show_chars(d, p, size);
+		break;
+	case SHOW_FDSET:
+		poll_show_fdset(d, p, size);
+		break;
+	case SHOW_CPUSET:
+		process_show_cpuset(d, p, size);
+		break;
+	case SHOW_SOCKADDR:
+		socket_show_address(d, p, size);
+		break;
+	case SHOW_SIGACTION:
+		signal_show_action(d, p, size);
+		break;
+	case SHOW_SIGINFO:
+		signal_show_info(d, p, size);
+		break;
+	case SHOW_EPOLL_DATA:
+		poll_show_epoll_data(d, p, size);
+		break;
+	case SHOW_DIRENTS:
+		file_show_dirents(d, p, size, false, type->ref);
+		break;
+	case SHOW_VALUE:
+		socket_show_value(d, p, size);
+		break;
+	case SHOW_WAIT_STATUS:
+		if (size >= 4)
+			process_show_wait_status(d->out, (uint32_t)type_load(type, 4, p));
+		break;
+	default:
+		if (size >= type_size(type, d->word))
+			show_value(d, type, type_load(type, d->word, p));
+	}
+}
+
+void show_array(struct decode *d, const struct type *type, const uint8_t *p, size_t count,
+		bool more)
+{
+	size_t size = type_size(type, d->word);
+
+	out_char(d->out, '[');
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			out_mem(d->out, ", ", 2);
+		if (i >= d->style->string_limit && !d->style->verbose) {
+			more = true;
+			count = 0;
+			break;
+		}
+		show_memory(d, type, p + i * size, size);
+	}
+	if (more)
+		out_str(d->out, count ? ", ..." : "...");
+	out_char(d->out, ']');
+}
+
+const struct cotrace_captured *show_captured(const struct decode *d, unsigned reg, unsigned kind)
+{
+	for (unsigned i = 0; i < d->ev->captured_count; i++) {
+		const struct cotrace_captured *c = &d->ev->captured[i];
+
+		if (c->arg == reg && c->slot < d->syscall->slot_count &&
+		    d->syscall->slots[c->slot].kind == kind)
+			return c;
+	}
+	return NULL;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/decode/table.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/decode/capture.h"
+#include "cli/decode/dsl.h"
+
+#define CALL(name, classes, result, ...) { #name, classes, result, { __VA_ARGS__ } },
+#define CALL32(...)
+static const struct call calls[] = {
+#include "cli/decode/calls.def"
+};
+#undef CALL
+#undef CALL32
+
+#define CALL(...)
+#define CALL32(name, classes, result, ...) { #name, classes, result, { __VA_ARGS__ } },
+static const struct call calls32[] = {
+#include "cli/decode/calls.def"
+};
+
+#define SELECT(...)
+#define VARIANT(name, value, result, ...) { #name, value, { #name, 0, result, { __VA_ARGS__ } } },
+static const struct variant variants[] = {
+#include "cli/decode/variants.def"
+};
+#undef SELECT
+#undef VARIANT
+
+#define SELECT(name, arg, mask) { #name, arg, mask },
+#define VARIANT(...)
+static const struct selector selectors[] = {
+#include "cli/decode/variants.def"
+};
+
+#define COUNT(v) (sizeof(v) / sizeof(v)[0])
+
+/* Numbers younger than the installed libseccomp; from 403 on all architectures agree. */
+static const struct {
+	const char *name;
+	int nr;
+	bool only_x86_64;
+} young[] = {
+	{ "uretprobe", 335, true },	     { "uprobe", 336, true },
+	{ "cachestat", 451, false },	     { "fchmodat2", 452, false },
+	{ "map_shadow_stack", 453, false },  { "futex_wake", 454, false },
+	{ "futex_wait", 455, false },	     { "futex_requeue", 456, false },
+	{ "statmount", 457, false },	     { "listmount", 458, false },
+	{ "lsm_get_self_attr", 459, false }, { "lsm_set_self_attr", 460, false },
+	{ "lsm_list_modules", 461, false },  { "mseal", 462, false },
+	{ "setxattrat", 463, false },	     { "getxattrat", 464, false },
+	{ "listxattrat", 465, false },	     { "removexattrat", 466, false },
+	{ "open_tree_attr", 467, false },    { "file_getattr", 468, false },
+	{ "file_setattr", 469, false },
+};
+
+/* All calls: x86_64, then i386. */
+static struct syscall table[2][SYSCALL_MAX];
+
+static int index_of(uint32_t arch)
+{
+	return arch == COTRACE_ARCH_X86_64 ? 0 : arch == COTRACE_ARCH_I386 ? 1 : -1;
+}
+
+int table_number(uint32_t arch, const char *name)
+{
+	int nr;
+
+	nr = seccomp_syscall_resolve_name_arch(
+		arch == COTRACE_ARCH_I386 ? SCMP_ARCH_X86 : SCMP_ARCH_X86_64, name);
+	if (nr >= 0 && nr < SYSCALL_MAX)
+		return nr;
+	for (unsigned i = 0; i < COUNT(young); i++)
+		if (!strcmp(young[i].name, name) &&
+		    (arch == COTRACE_ARCH_X86_64 || !young[i].only_x86_64))
+			return young[i].nr;
+	return -1;
+}
+
+const struct syscall *table_get(uint32_t arch, int64_t nr)
+{
+	int i = index_of(arch);
+
+	if (i < 0 || nr < 0 || nr >= SYSCALL_MAX || !table[i][nr].call)
+		return NULL;
+	return &table[i][nr];
+}
+
+static unsigned chain_of(uint64_t value)
+{
+	return (unsigned)(value ^ value >> 6) % VARIANT_CHAINS;
+}
+
+/* Variants with the same hash are linked: 1 + index, 0 at the end. */
+static uint16_t variant_next[COUNT(variants)];
+
+static int link_variants(struct syscall *s, const struct selector *selector)
+{
+	const struct syscall *twin = NULL;
+
+	s->selector = selector;
+	for (unsigned i = 0; i < SYSCALL_MAX && !twin; i++)
+		if (s->word == 4 && table[0][i].selector == selector)
+			twin = &table[0][i];
+	if (twin) {
+		s->chains = twin->chains;
+		return 0;
+	}
+	s->chains = calloc(VARIANT_CHAINS, sizeof *s->chains);
+	if (!s->chains)
+		return -ENOMEM;
+	for (unsigned i = 0; i < COUNT(variants); i++) {
+		unsigned chain = chain_of(variants[i].value);
+
+		if (strcmp(variants[i].of, s->call->name))
+			continue;
+		variant_next[i] = s->chains[chain];
+		s->chains[chain] = (uint16_t)(i + 1);
+	}
+	return 0;
+}
+
+const struct call *syscall_signature(const struct syscall *s, const uint64_t *args)
+{
+	uint64_t value;
+
+	if (!s->selector)
+		return s->call;
+	value = args[s->selector->arg] & s->selector->mask;
+	for (unsigned i = s->chains[chain_of(value)]; i; i = variant_next[i - 1])
+		if (variants[i - 1].value == value)
+			return &variants[i - 1].call;
+	return s->call;
+}
+
+const struct call *syscall_each_signature(const struct syscall *s, unsigned *at)
+{
+	if (!(*at)++)
+		return s->call;
+	while (s->selector && *at - 2 < COUNT(variants)) {
+		const struct variant *v = &variants[*at - 2];
+
+		if (!strcmp(v->of, s->call->name))
+			return &v->call;
+		(*at)++;
+	}
+	return NULL;
+}
+
+static int add(uint32_t arch, const struct call *call)
+{
+	int nr = table_number(arch, call->name);
+	struct syscall *s;
+
+	if (nr < 0)
+		return 0;
+	s = &table[index_of(arch)][nr];
+	s->call = call;
+	s->nr = nr;
+	s->word = arch == COTRACE_ARCH_I386 ? 4 : 8;
+	for (unsigned i = 0; i < COUNT(selectors); i++)
+		if (!strcmp(selectors[i].of, call->name))
+			return link_variants(s, &selectors[i]);
+	return 0;
+}
+
+int table_init(unsigned string_limit)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < COUNT(calls) && !r; i++) {
+		r = add(COTRACE_ARCH_X86_64, &calls[i]);
+		if (!r)
+			r = add(COTRACE_ARCH_I386, &calls[i]);
+	}
+	for (unsigned i = 0; i < COUNT(calls32) && !r; i++)
+		r = add(COTRACE_ARCH_I386, &calls32[i]);
+	for (unsigned i = 0; i < SYSCALL_MAX && !r; i++)
+		for (unsigned a = 0; a < 2; a++)
+			if (table[a][i].call)
+				capture_slots(&table[a][i], string_limit);
+	return r;
+}
+
+/* Edits that lead from @a to @b, up to 4. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64], n = (unsigned)strlen(b);
+
+	if (n >= 63 || strlen(a) >= 63)
+		return 99;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1]; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= n; j++) {
+			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+static const char *nearest_in(const char *name, const struct call *v, size_t count, unsigned *best)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned d = distance(name, v[i].name);
+
+		if (d < *best) {
+			*best = d;
+			found = v[i].name;
+		}
+	}
+	return found;
+}
+
+const char *table_nearest(const char *name)
+{
+	unsigned best = (unsigned)strlen(name) / 2 + 1;
+	const char *found = nearest_in(name, calls, COUNT(calls), &best);
+	const char *found32 = nearest_in(name, calls32, COUNT(calls32), &best);
+
+	return found32 ? found32 : found;
+}
+
+uint32_t table_class(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t class;
+	} classes[] = {
+		{ "file", CLASS_FILE },	      { "desc", CLASS_DESC },
+		{ "process", CLASS_PROCESS }, { "network", CLASS_NETWORK },
+		{ "net", CLASS_NETWORK },     { "signal", CLASS_SIGNAL },
+		{ "memory", CLASS_MEMORY },   { "ipc", CLASS_IPC },
+		{ "creds", CLASS_CREDS },     { "clock", CLASS_CLOCK },
+		{ "stat", CLASS_STAT },	      { "statfs", CLASS_STATFS },
+	};
+
+	for (unsigned i = 0; i < COUNT(classes); i++)
+		if (!strcmp(classes[i].name, name))
+			return classes[i].class;
+	return 0;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* Events as lines of text. */
+#include <string.h>
+
+#include "cli/trace/tracer.h"
+
+#define NS_PER_SECOND 1000000000ull
+
+#define COLOUR_NAME "\033[1m"
+#define COLOUR_ERROR "\033[31m"
+#define COLOUR_SIGNAL "\033[33m"
+#define COLOUR_END "\033[36m"
+#define COLOUR_OFF "\033[m"
+
+static void colour(struct tracer *tr, const char *code)
+{
+	if (tr->colour)
+		out_colour(&tr->out, code);
+}
+
+void line_interrupt(struct tracer *tr)
+{
+	if (!tr->open)
+		return;
+	out_str(&tr->out, " <unfinished ...>");
+	out_newline(&tr->out);
+	tr->open->cut = true;
+	tr->open = NULL;
+}
+
+static void show_task(struct tracer *tr, const struct task *task)
+{
+	struct out *out = &tr->out;
+	unsigned digits = 1;
+
+	if (!tr->options.output) {
+		if (!tr->several)
+			return;
+		out_str(out, "[pid ");
+		out_u64_width(out, (uint64_t)task->tid, 5, ' ');
+		out_str(out, "] ");
+		return;
+	}
+	if (!tr->several && !tr->options.follow)
+		return;
+	out_u64(out, (uint64_t)task->tid);
+	for (int32_t n = task->tid; n >= 10; n /= 10)
+		digits++;
+	do
+		out_char(out, ' ');
+	while (++digits <= 5);
+}
+
+/* The time of day changes only once a second. */
+static void show_clock(struct tracer *tr, uint64_t ns)
+{
+	time_t second = (time_t)(ns / NS_PER_SECOND);
+	struct tm tm;
+
+	if (second != tr->clock_second || !*tr->clock_text) {
+		localtime_r(&second, &tm);
+		strftime(tr->clock_text, sizeof tr->clock_text, "%H:%M:%S", &tm);
+		tr->clock_second = second;
+	}
+	out_str(&tr->out, tr->clock_text);
+}
+
+static void show_micro(struct out *out, uint64_t ns)
+{
+	out_char(out, '.');
+	out_u64_width(out, ns % NS_PER_SECOND / 1000, 6, '0');
+}
+
+static void show_time(struct tracer *tr, uint64_t monotonic_ns)
+{
+	uint64_t ns = monotonic_ns + (uint64_t)tr->realtime_offset_ns, since;
+	struct out *out = &tr->out;
+
+	switch (tr->options.time) {
+	case TIME_NONE:
+		return;
+	case TIME_SECONDS:
+	case TIME_MICRO:
+		show_clock(tr, ns);
+		if (tr->options.time == TIME_MICRO)
+			show_micro(out, ns);
+		break;
+	case TIME_EPOCH:
+		out_u64(out, ns / NS_PER_SECOND);
+		show_micro(out, ns);
+		break;
+	case TIME_RELATIVE:
+		since = tr->last_line_ns && monotonic_ns > tr->last_line_ns
+				? monotonic_ns - tr->last_line_ns
+				: 0;
+		out_u64_width(out, since / NS_PER_SECOND, 6, ' ');
+		show_micro(out, since);
+		tr->last_line_ns = monotonic_ns;
+		break;
+	}
+	out_char(out, ' ');
+}
+
+static void begin(struct tracer *tr, const struct task *task, uint64_t time_ns)
+{
+	line_interrupt(tr);
+	show_task(tr, task);
+	show_time(tr, time_ns);
+}
+
+static void show_name(struct tracer *tr, const struct decode_call *c)
+{
+	char buf[32];
+
+	colour(tr, COLOUR_NAME);
+	out_str(&tr->out, decode_name(c->arch, c->nr, buf));
+	colour(tr, tr->colour ? COLOUR_OFF : "");
+}
+
+static void line_entry(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
+{
+	char buf[32];
+
+	begin(tr, task, ev->time_ns);
+	show_name(tr, &task->call);
+	out_char(&tr->out, '(');
+	if (ev->flags & COTRACE_EV_RESTARTED &&
+	    !strcmp(decode_name(ev->arch, ev->syscall.nr, buf), "restart_syscall"))
+		out_str(&tr->out, "<... resuming interrupted system call ...>");
+	else
+		decode_entry_args(&task->call, &tr->style, &tr->out, ev, tr->data);
+	tr->open = task;
+}
+
+static void begin_resumed(struct tracer *tr, struct task *task, uint64_t time_ns)
+{
+	begin(tr, task, time_ns);
+	out_str(&tr->out, "<... ");
+	show_name(tr, &task->call);
+	out_str(&tr->out, " resumed>");
+}
+
+static void show_marks(struct tracer *tr, const struct cotrace_event *ev)
+{
+	if (ev->flags & COTRACE_EV_DENIED)
+		out_str(&tr->out, " (DENIED)");
+	if (ev->flags & COTRACE_EV_REPLACED)
+		out_str(&tr->out, " (REPLACED)");
+}
+
+static void show_duration(struct tracer *tr, const struct task *task, uint64_t end_ns)
+{
+	uint64_t ns = end_ns - task->entry_ns;
+
+	if (!tr->options.duration || !task->in_call)
+		return;
+	out_str(&tr->out, " <");
+	out_u64(&tr->out, ns / NS_PER_SECOND);
+	show_micro(&tr->out, ns);
+	out_char(&tr->out, '>');
+}
+
+static void line_exit(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
+{
+	struct out *out = &tr->out;
+
+	if (!task->in_call) {
+		begin(tr, task, ev->time_ns);
+		show_name(tr, &task->call);
+		out_char(out, '(');
+	} else if (tr->open != task)
+		begin_resumed(tr, task, ev->time_ns);
+	decode_exit_args(&task->call, &tr->style, out, ev, tr->data);
+	out_char(out, ')');
+	out_pad(out, tr->options.column - 1);
+	out_mem(out, " = ", 3);
+	if (ev->flags & COTRACE_EV_NO_RETURN)
+		out_char(out, '?');
+	else {
+		if (ev->syscall.is_error)
+			colour(tr, COLOUR_ERROR);
+		decode_result(&task->call, &tr->style, out, ev, tr->data);
+		if (ev->syscall.is_error)
+			colour(tr, COLOUR_OFF);
+		show_marks(tr, ev);
+	}
+	show_duration(tr, task, ev->time_ns);
+	out_newline(out);
+	tr->open = NULL;
+}
+
+/* A call that death has ended. */
+static void end_call(struct tracer *tr, struct task *task, uint64_t time_ns)
+{
+	if (tr->open != task)
+		begin_resumed(tr, task, time_ns);
+	out_char(&tr->out, ')');
+	out_pad(&tr->out, tr->options.column - 1);
+	out_str(&tr->out, " = ?");
+	out_newline(&tr->out);
+	tr->open = NULL;
+	task->in_call = false;
+}
+
+static void show_exit(struct tracer *tr, const struct cotrace_event *ev)
+{
+	struct out *out = &tr->out;
+
+	if (ev->exit.cause == COTRACE_EXIT_EXEC) {
+		out_str(out, "+++ superseded by execve in pid ");
+		out_i64(out, ev->pid);
+		out_str(out, " +++");
+	} else if (ev->exit.signo) {
+		out_str(out, "+++ killed by ");
+		decode_signal_name(out, ev->exit.signo);
+		out_str(out, ev->exit.dumped_core ? " (core dumped) +++" : " +++");
+	} else {
+		out_str(out, "+++ exited with ");
+		out_i64(out, ev->exit.code);
+		out_str(out, " +++");
+	}
+}
+
+static void marked_line(struct tracer *tr, const struct task *task, const struct cotrace_event *ev,
+			const char *code,
+			void (*show)(struct tracer *, const struct cotrace_event *))
+{
+	begin(tr, task, ev->time_ns);
+	colour(tr, code);
+	show(tr, ev);
+	colour(tr, COLOUR_OFF);
+	out_newline(&tr->out);
+}
+
+static void show_signal(struct tracer *tr, const struct cotrace_event *ev)
+{
+	out_str(&tr->out, "--- ");
+	decode_signal_name(&tr->out, ev->signal.signo);
+	out_char(&tr->out, ' ');
+	decode_signal(&tr->out, ev);
+	out_str(&tr->out, " ---");
+	show_marks(tr, ev);
+}
+
+static void show_job_stop(struct tracer *tr, const struct cotrace_event *ev)
+{
+	out_str(&tr->out, "--- stopped by ");
+	decode_signal_name(&tr->out, ev->job.signo);
+	out_str(&tr->out, " ---");
+}
+
+static void line_other(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
+{
+	switch (ev->kind) {
+	case COTRACE_EVENT_SIGNAL:
+		marked_line(tr, task, ev, COLOUR_SIGNAL, show_signal);
+		break;
+	case COTRACE_EVENT_JOB_STOP:
+		marked_line(tr, task, ev, COLOUR_SIGNAL, show_job_stop);
+		break;
+	case COTRACE_EVENT_TASK_EXIT:
+		if (task->in_call)
+			end_call(tr, task, ev->time_ns);
+		if (tr->options.quiet < 2)
+			marked_line(tr, task, ev, COLOUR_END, show_exit);
+		break;
+	case COTRACE_EVENT_LOST:
+		line_interrupt(tr);
+		out_str(&tr->out, "+++ ");
+		out_u64(&tr->out, ev->lost.notes);
+		out_str(&tr->out, " notes were lost here: the events came faster than they were "
+				  "taken +++");
+		out_newline(&tr->out);
+		break;
+	}
+}
+
+const struct renderer line_renderer = { line_entry, line_exit, line_other };

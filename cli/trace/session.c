@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening sessions: attach, spawn, and what they subscribe to. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/trace/progress.h"
+#include "cli/trace/tracer.h"
+
+static const struct cotrace_options *session_options(const struct tracer *tr)
+{
+	static struct cotrace_options options = { .size = sizeof options };
+
+	options.scope = tr->options.follow ? COTRACE_TREE : COTRACE_PROCESS;
+	return &options;
+}
+
+static int capture_arch(struct cotrace *s, uint32_t arch, const struct cotrace_syscall_set *set)
+{
+	for (int nr = 0; nr < SYSCALL_MAX; nr++) {
+		const struct syscall *call = table_get(arch, nr);
+		int r;
+
+		if (!call || !call->slot_count || !cotrace_syscall_set_has(set, nr))
+			continue;
+		r = cotrace_capture(s, arch, nr, call->slots, call->slot_count);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int subscribe_events(struct tracer *tr, struct cotrace *s)
+{
+	static const struct {
+		enum cotrace_event_kind kind;
+		bool json; /* only there */
+	} kinds[] = {
+		{ COTRACE_EVENT_TASK_START, false }, { COTRACE_EVENT_TASK_EXIT, false },
+		{ COTRACE_EVENT_EXEC, false },	     { COTRACE_EVENT_PROCESS_EXIT, false },
+		{ COTRACE_EVENT_JOB_STOP, false },   { COTRACE_EVENT_JOB_CONTINUE, true },
+		{ COTRACE_EVENT_FORK, true },	     { COTRACE_EVENT_VFORK, true },
+		{ COTRACE_EVENT_VFORK_DONE, true },  { COTRACE_EVENT_CLONE, true },
+	};
+	int r = 0;
+
+	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0] && !r; i++)
+		if (!kinds[i].json || tr->options.json)
+			r = cotrace_subscribe(s, kinds[i].kind, COTRACE_NOTE);
+	if (!r && tr->options.filter.signals)
+		r = cotrace_subscribe_signals(s, tr->options.filter.signals, COTRACE_NOTE);
+	return r;
+}
+
+static int subscribe_calls(struct tracer *tr, struct cotrace *s)
+{
+	const struct filter *f = &tr->options.filter;
+	const unsigned phases = COTRACE_ENTRY | COTRACE_EXIT;
+	int r;
+
+	if (f->all)
+		return cotrace_subscribe_syscalls(s, COTRACE_ARCH_ANY, phases, NULL, COTRACE_NOTE);
+	r = cotrace_subscribe_syscalls(s, COTRACE_ARCH_X86_64, phases, &f->x86_64, COTRACE_NOTE);
+	if (!r && cotrace_has_feature(COTRACE_FEATURE_I386))
+		r = cotrace_subscribe_syscalls(s, COTRACE_ARCH_I386, phases, &f->i386,
+					       COTRACE_NOTE);
+	return r;
+}
+
+static int subscribe(struct tracer *tr, struct cotrace *s)
+{
+	const struct filter *f = &tr->options.filter;
+	int r = subscribe_events(tr, s);
+
+	if (!r && !tr->options.summary_only) {
+		r = capture_arch(s, COTRACE_ARCH_X86_64, &f->x86_64);
+		if (!r && cotrace_has_feature(COTRACE_FEATURE_I386))
+			r = capture_arch(s, COTRACE_ARCH_I386, &f->i386);
+	}
+	return r ? r : subscribe_calls(tr, s);
+}
+
+static void learn_tasks(struct target *target)
+{
+	int n = cotrace_tasks(target->session, NULL, 0);
+	struct cotrace_task_info *v = n > 0 ? calloc((size_t)n, sizeof *v) : NULL;
+
+	if (!v)
+		return;
+	n = cotrace_tasks(target->session, v, (size_t)n) < n ? 0 : n;
+	for (int i = 0; i < n; i++) {
+		struct task *task = tasks_add(&target->tasks, v[i].task);
+
+		if (task) {
+			task->tid = v[i].tid;
+			task->pid = v[i].pid;
+			task->announced = true;
+		}
+	}
+	free(v);
+}
+
+static int explain(pid_t pid, int error)
+{
+	struct cotrace_explanation e = { .size = sizeof e };
+
+	if (cotrace_explain(pid, &e) == 0 && e.reason != COTRACE_REASON_NONE && e.sentence[0])
+		return complain(EXIT_FAILURE, "%s", e.sentence);
+	return complain(EXIT_FAILURE, "process %d cannot be attached to: %s", (int)pid,
+			strerror(-error));
+}
+
+/* Another session of ours already covers it. */
+static bool is_covered(struct tracer *tr, pid_t pid)
+{
+	for (unsigned t = 0; t < tr->target_count; t++)
+		for (size_t i = 0; i < tr->targets[t].tasks.capacity; i++) {
+			const struct task *task = tr->targets[t].tasks.slots[i];
+
+			if (task && task->pid == pid)
+				return true;
+		}
+	return false;
+}
+
+static int attach(struct tracer *tr, pid_t pid)
+{
+	struct target *target = &tr->targets[tr->target_count];
+	int r;
+
+	if (is_covered(tr, pid))
+		return 0;
+	progress_begin(pid);
+	r = cotrace_attach(&target->session, pid, session_options(tr));
+	if (!r)
+		r = subscribe(tr, target->session);
+	progress_end();
+	if (r) {
+		cotrace_close(target->session);
+		target->session = NULL;
+		return explain(pid, r);
+	}
+	target->pid = pid;
+	tr->target_count++;
+	tr->live++;
+	learn_tasks(target);
+	if (target->tasks.count > 1 || tr->target_count > 1)
+		tr->several = true;
+	event_announce(tr, pid, "attached");
+	return 0;
+}
+
+/* Whether @path can be run: 0, or a negative errno. */
+static int runnable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return -EACCES;
+	return 0;
+}
+
+/* As the shell looks for a command. On success *@path is to be freed. */
+static int find_command(const char *name, char **path)
+{
+	const char *dirs = getenv("PATH");
+	int error = -ENOENT;
+	char *copy, *rest, *dir;
+
+	if (strchr(name, '/')) {
+		*path = strdup(name);
+		return *path ? runnable(name) : -ENOMEM;
+	}
+	rest = copy = strdup(dirs ? dirs : "/bin:/usr/bin");
+	while (copy && (dir = strsep(&rest, ":"))) {
+		int r = asprintf(path, "%s/%s", *dir ? dir : ".", name) < 0 ? -ENOMEM
+									    : runnable(*path);
+
+		if (!r) {
+			free(copy);
+			return 0;
+		}
+		if (r == -EACCES)
+			error = r;
+		free(*path);
+	}
+	free(copy);
+	*path = NULL;
+	return error;
+}
+
+static int not_run(const char *name, int error)
+{
+	if (error == -ENOENT || error == -ENOTDIR)
+		return complain(EXIT_NOT_FOUND, "%s: there is no such command", name);
+	if (error == -EACCES)
+		return complain(EXIT_NOT_EXECUTABLE, "%s: is not an executable file", name);
+	if (error == -ENOEXEC)
+		return complain(EXIT_NOT_EXECUTABLE,
+				"%s: is neither a program nor a script with a #! line", name);
+	return complain(EXIT_FAILURE, "%s cannot be started under trace: %s", name,
+			strerror(-error));
+}
+
+static int spawn(struct tracer *tr)
+{
+	struct target *target = &tr->targets[tr->target_count];
+	char **argv = tr->options.command, *path = NULL;
+	int r = find_command(argv[0], &path);
+
+	if (r)
+		return not_run(argv[0], r);
+	tr->program = path;
+	r = cotrace_spawn(&target->session, &tr->child, path, argv, session_options(tr));
+	if (r == -ENOENT)
+		return complain(EXIT_FAILURE,
+				"cotrace-engine was not found, or %s needs an "
+				"interpreter that is not there; see cotrace(1)",
+				path);
+	if (r)
+		return not_run(argv[0], r);
+	target->pid = tr->child;
+	tr->target_count++;
+	tr->live++;
+	r = subscribe(tr, target->session);
+	if (r)
+		return complain(EXIT_FAILURE, "the engine refused a subscription: %s",
+				strerror(-r));
+	learn_tasks(target);
+	start_show(tr, target);
+	cotrace_resume(target->session, 0);
+	return 0;
+}
+
+int sessions_open(struct tracer *tr)
+{
+	int status = 0;
+
+	tr->targets = calloc(tr->options.pid_count + 1u, sizeof *tr->targets);
+	if (!tr->targets)
+		return complain(EXIT_FAILURE, "out of memory");
+	for (unsigned i = 0; i < tr->options.pid_count && !status; i++)
+		status = attach(tr, tr->options.pids[i]);
+	if (!status && tr->options.command)
+		status = spawn(tr);
+	return status;
+}
+
+void sessions_close(struct tracer *tr)
+{
+	for (unsigned i = 0; i < tr->target_count; i++) {
+		struct target *target = &tr->targets[i];
+
+		if (!target->over && target->pid != tr->child)
+			event_announce(tr, target->pid, "detached");
+		cotrace_close(target->session);
+		tasks_deinit(&target->tasks);
+	}
+	free(tr->targets);
+	tr->targets = NULL;
+	tr->target_count = 0;
+}
