@@ -51,15 +51,38 @@ void raw_cont(pid_t tid, int signo)
 
 pid_t raw_child(void (*body)(void))
 {
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		body();
+		if (getppid() == self)
+			body();
 		_exit(0);
 	}
 	return pid;
+}
+
+struct nth {
+	unsigned left;
+	pid_t tid;
+};
+
+static void pick_nth(pid_t tid, void *arg)
+{
+	struct nth *n = arg;
+
+	if (n->left-- == 0)
+		n->tid = tid;
+}
+
+pid_t raw_task(pid_t pid, unsigned which)
+{
+	struct nth n = { which, -1 };
+
+	proc_each_task(pid, pick_nth, &n);
+	CHECK(n.tid > 0);
+	return n.tid;
 }
 
 static void sleep_for_ever(void)

@@ -28,6 +28,8 @@ void raw_stop(pid_t tid);
 void raw_cont(pid_t tid, int signo);
 /* Forks a process that runs @body and is killed with the test. */
 pid_t raw_child(void (*body)(void));
+/* The tid of the task of that rank, 0 being the leader. */
+pid_t raw_task(pid_t pid, unsigned which);
 /* A child that pauses for ever. */
 pid_t raw_sleeper(void);
 void raw_kill(pid_t pid);

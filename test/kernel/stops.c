@@ -21,7 +21,7 @@ TEST(sigchld_names_the_task_that_stopped)
 	raw_sigchld(&pid, &code, &status, 0);
 	TARGET_START(&t, "many", "3");
 	target_expect(&t, "ready");
-	tid = t.pid + 2; /* a thread that is not the leader */
+	tid = raw_task(t.pid, 2);
 	raw_seize(tid, 0);
 	CHECK_EQ(raw(PTRACE_INTERRUPT, tid, 0, 0), 0);
 	CHECK(raw_sigchld(&pid, &code, &status, test_ms(2000)));
@@ -196,7 +196,7 @@ TEST(a_call_put_back_at_the_stop_goes_on_without_eintr)
 
 	TARGET_START(&t, "blocked", "epoll_wait");
 	target_expect(&t, "ready 1");
-	tid = t.pid + 1;
+	tid = raw_task(t.pid, 1);
 	raw_seize(tid, 0);
 	raw_stop(tid);
 	CHECK_EQ(raw(PTRACE_GETREGS, tid, 0, (uintptr_t)&regs), 0);

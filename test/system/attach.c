@@ -36,14 +36,22 @@ TEST(attach_covers_every_task_and_stops_none)
 	target_ends_well(&t, 5000);
 }
 
+static void note_tid(pid_t tid, void *arg)
+{
+	*(pid_t *)arg = tid;
+}
+
 TEST(a_task_that_is_not_the_leader_names_its_process)
 {
 	struct cotrace *s;
 	struct target t;
+	pid_t tid = 0;
 
 	TARGET_START(&t, "many", "3");
 	target_expect(&t, "ready");
-	s = attached(t.pid + 2, NULL);
+	proc_each_task(t.pid, note_tid, &tid);
+	CHECK(tid != t.pid);
+	s = attached(tid, NULL);
 	CHECK_EQ(cotrace_tasks(s, NULL, 0), 4);
 	cotrace_close(s);
 	target_kill(&t);

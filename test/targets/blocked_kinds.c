@@ -195,10 +195,13 @@ static bool a_posix_queue(struct wait *w)
 
 static bool a_child(struct wait *w)
 {
+	pid_t self = getpid();
+
 	w->id = fork();
 	if (w->id == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pause();
+		if (getppid() == self)
+			pause();
 		_exit(0);
 	}
 	return w->id > 0;

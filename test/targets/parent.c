@@ -296,6 +296,7 @@ static void be_child(const struct scenario *s)
 	struct rlimit none = { 0, 0 };
 	char c;
 
+	/* Before the parent says a word, so it cannot have ended yet. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &none);
 	signal(SIGCHLD, SIG_DFL);

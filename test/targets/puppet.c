@@ -179,12 +179,13 @@ static long do_vfork(void)
 
 static long do_child(void)
 {
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (getppid() == self)
 			pause();
+		_exit(0);
 	}
 	return pid;
 }
