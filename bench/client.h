@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A cotrace client that takes every event of a target, as the benchmarks need it. */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include <cotrace.h>
+
+#include "bench/bench.h"
+
+struct client {
+	enum cotrace_mode mode;
+	int sessions; /* processes that trace it at once */
+	bool capture; /* 64 bytes of what write() is given */
+	int only;     /* one system call, at its entry; 0: all, entry and exit */
+	void (*seen)(struct target *t, const struct cotrace_event *ev); /* or NULL */
+};
+
+/* Traces to the end of the target; to be run by tracer_run(). @arg: struct client. */
+void client_trace(struct target *t, const void *arg);
+/* Says what failed and ends the process when @r is an error. */
+void client_check(int r, const char *what);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/bench.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STACK (32u << 10)
+
+static struct {
+	struct bench_notes *notes;
+	struct target_plan plan;
+	size_t calls; /* of each task that works */
+	int go;
+} self;
+
+static void call(enum target_work work, int in, int out)
+{
+	char buffer[64];
+
+	if (work == TARGET_READ_WRITE) {
+		if (read(in, buffer, sizeof buffer) < 0 || write(out, buffer, sizeof buffer) < 0)
+			_exit(1);
+		return;
+	}
+	self.notes->stamp = bench_now();
+	syscall(SYS_getppid);
+	if (work == TARGET_SPARSE)
+		usleep(1000);
+}
+
+static void work(void)
+{
+	size_t step = self.plan.work == TARGET_READ_WRITE ? 2 : 1;
+	int in = open("/dev/zero", O_RDONLY), out = open("/dev/null", O_WRONLY);
+	struct bench_notes *notes = self.notes;
+	char byte;
+
+	notes->hot = (int)syscall(SYS_gettid);
+	notes->working++;
+	notes->ready++;
+	if (read(self.go, &byte, 1) != 1)
+		_exit(1);
+	if (notes->start == 0)
+		notes->start = bench_now();
+	for (size_t i = 0; i < self.calls; i += step)
+		call(self.plan.work, in, out);
+	if (--notes->working > 0)
+		for (;;)
+			pause();
+	notes->end = bench_now();
+	_exit(0);
+}
+
+static void *worker(void *arg)
+{
+	work();
+	return arg;
+}
+
+static void *idler(void *arg)
+{
+	self.notes->ready++;
+	for (;;)
+		pause();
+	return arg;
+}
+
+static void be_target(void)
+{
+	int threads = self.plan.threads, first = threads / 2, last = first + self.plan.busy;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	for (int i = 1; i < threads; i++)
+		if (pthread_create(&thread, &attr, i >= first && i < last ? worker : idler, NULL))
+			bench_die("pthread_create");
+	if (threads == 1)
+		work();
+	idler(NULL);
+}
+
+static void set_plan(const struct target_plan *plan)
+{
+	self.plan = *plan;
+	if (self.plan.busy == 0)
+		self.plan.busy = 1;
+	if (self.plan.threads == 0)
+		self.plan.threads = 1;
+	/* Those that work stand among others. */
+	if (self.plan.threads > 1 && self.plan.threads < 2 * self.plan.busy + 1)
+		self.plan.threads = 2 * self.plan.busy + 1;
+	self.calls = self.plan.calls / (size_t)self.plan.busy;
+}
+
+void target_start(struct target *t, int cpu, const struct target_plan *plan)
+{
+	int fds[2];
+
+	set_plan(plan);
+	t->notes = self.notes = bench_shared(sizeof *t->notes);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		bench_die("pipe");
+	t->pid = fork();
+	if (t->pid < 0)
+		bench_die("fork");
+	if (t->pid == 0) {
+		close(fds[1]);
+		self.go = fds[0];
+		bench_pin(cpu);
+		be_target();
+	}
+	close(fds[0]);
+	t->go = fds[1];
+	while (t->notes->ready < self.plan.threads)
+		usleep(1000);
+	usleep(2000);
+}
+
+void target_go(struct target *t)
+{
+	char word[64] = { 0 };
+
+	if (write(t->go, word, (size_t)self.plan.busy) != self.plan.busy)
+		bench_die("go");
+}
+
+void target_finish(struct target *t)
+{
+	close(t->go);
+	kill(t->pid, SIGKILL);
+	waitpid(t->pid, NULL, __WALL);
+	munmap(t->notes, sizeof *t->notes);
+	t->notes = NULL;
+}
+
+double target_ns(const struct target *t)
+{
+	double end = t->notes->end;
+
+	return (t->notes->traced_end > end ? t->notes->traced_end : end) - t->notes->start;
+}
