@@ -93,6 +93,8 @@ struct backend_ops {
 	int (*check_access)(struct backend *b, pid_t pid, int fd);
 	/* The process of a task, or -ESRCH. */
 	pid_t (*process_of)(struct backend *b, pid_t tid);
+	/* The process that made a process, or -ESRCH. */
+	pid_t (*parent_of)(struct backend *b, pid_t pid);
 	/*
 	 * Attaches all tasks of @pid without stopping them; calls attached() for each.
 	 * Returns 0; -ESRCH; -EPERM; -EAGAIN when another tracer has it (*tracer).

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "engine/event.h"
 #include "engine/session.h"
@@ -22,6 +21,14 @@ void birth_start(struct task *t)
 	struct backend *b = t->engine->backend;
 	bool covered = t->process != NULL && !list_empty(&t->process->covers);
 
+	if (t->ev.kind == BACKEND_EXITING) {
+		/* It was killed before it ever ran. */
+		struct backend_event ev = t->ev;
+
+		t->state = TASK_RUNNING;
+		task_event(t->engine, &ev);
+		return;
+	}
 	if (t->process == NULL) {
 		b->ops->detach(b, t->tid, 0);
 		task_free(t);
@@ -113,7 +120,10 @@ void birth_event(struct task *parent, const struct backend_event *ev)
 		child = task_new(e, NULL, ev->child.tid);
 	if (child == NULL)
 		return;
-	e->backend->ops->adopted(e->backend, child->tid);
+	if (child->died)
+		map_take(&e->tasks_by_tid, (uint64_t)child->tid);
+	else
+		e->backend->ops->adopted(e->backend, child->tid);
 	list_remove(&child->in_orphans);
 	timer_cancel(&child->timer);
 	child->creator = parent->id;
@@ -131,8 +141,27 @@ void birth_announced(struct task *parent)
 	parent->unannounced = NULL;
 	child->parent = NULL;
 	child->announced = true;
-	if (child->state == TASK_STANDING)
+	if (child->died)
+		list_append(&child->engine->deaths, &child->in_orphans);
+	else if (child->state == TASK_STANDING)
 		birth_start(child);
+}
+
+void birth_cut_short(struct task *parent)
+{
+	if (parent->unannounced == NULL)
+		return;
+	for (size_t i = 0; i < parent->rules.count; i++) {
+		struct rules_party *p = &parent->rules.parties[i];
+		struct session *s = session_by_id(parent->engine, p->session);
+		struct event ev;
+
+		if (p->asked || s == NULL || event_interest(s, parent) == COTRACE_OFF)
+			continue;
+		event_of_stop(parent, &ev);
+		event_emit(s, &ev);
+	}
+	birth_announced(parent);
 }
 
 static void take_in(struct task *t)
@@ -145,6 +174,10 @@ static void take_in(struct task *t)
 	log_debug("taking in %d without its parent's event", (int)t->tid);
 	timer_cancel(&t->timer);
 	list_remove(&t->in_orphans);
+	if (t->died) { /* nobody will ever hear of it */
+		task_free(t);
+		return;
+	}
 	if (p == NULL && pid > 0 && parent != NULL) {
 		p = process_new(e, pid);
 		if (p != NULL)
@@ -171,23 +204,34 @@ void birth_orphaned(struct engine *e, pid_t pid)
 	}
 }
 
+static struct task *new_orphan(struct engine *e, pid_t tid)
+{
+	struct task *t = task_new(e, NULL, tid);
+	long parent;
+
+	if (t == NULL)
+		return NULL;
+	parent = e->backend->ops->process_of(e->backend, tid);
+	if (parent == tid)
+		parent = e->backend->ops->parent_of(e->backend, tid);
+	t->parent_pid = parent > 0 ? (pid_t)parent : 0;
+	list_append(&e->orphans, &t->in_orphans);
+	timer_set(&e->timers, &t->timer, clock_now_ns() + ORPHAN_NS, orphan_waited);
+	return t;
+}
+
 void birth_first_stop(struct engine *e, const struct backend_event *ev)
 {
 	struct task *t = task_by_tid(e, ev->tid);
 
-	if (t == NULL) {
-		long parent;
-
-		t = task_new(e, NULL, ev->tid);
-		if (t == NULL)
-			return;
-		parent = e->backend->ops->process_of(e->backend, ev->tid);
-		if (parent == ev->tid)
-			parent = fd_status_number(ev->tid, "PPid");
-		t->parent_pid = parent > 0 ? (pid_t)parent : 0;
-		list_append(&e->orphans, &t->in_orphans);
-		timer_set(&e->timers, &t->timer, clock_now_ns() + ORPHAN_NS, orphan_waited);
+	if (t != NULL && t->died) { /* its tid is used again */
+		task_free(t);
+		t = NULL;
 	}
+	if (t == NULL)
+		t = new_orphan(e, ev->tid);
+	if (t == NULL)
+		return;
 	t->state = TASK_STANDING;
 	t->ev = *ev;
 	if (ev->kind == BACKEND_JOB_STOP)
@@ -196,4 +240,36 @@ void birth_first_stop(struct engine *e, const struct backend_event *ev)
 		birth_start(t);
 	else
 		task_awaited_no_more(t);
+}
+
+void birth_killed(struct task *t)
+{
+	/* What it goes through to its death is told then. */
+	t->state = TASK_RUNNING;
+	t->engine->backend->ops->resume(t->engine->backend, t->tid, BACKEND_RUN, 0);
+}
+
+void birth_died(struct engine *e, pid_t tid, int status)
+{
+	struct task *t = task_by_tid(e, tid);
+
+	if (t == NULL)
+		t = new_orphan(e, tid);
+	if (t == NULL)
+		return;
+	t->died = true;
+	t->exit_status = status;
+	t->state = TASK_RUNNING;
+	if (t->parent != NULL) /* the tid may be used again */
+		map_take(&e->tasks_by_tid, (uint64_t)tid);
+}
+
+void birth_deaths(struct engine *e)
+{
+	while (!list_empty(&e->deaths)) {
+		struct task *t = list_entry(e->deaths.next, struct task, in_orphans);
+
+		list_remove(&t->in_orphans);
+		death_event(t, t->exit_status);
+	}
 }

@@ -85,6 +85,7 @@ static void tell_exit(struct task *t, uint32_t cause, int status)
 
 void death_by_exec(struct task *t)
 {
+	birth_cut_short(t);
 	rules_died(&t->rules);
 	death_no_return(t);
 	tell_exit(t, COTRACE_EXIT_EXEC, 0);
@@ -97,8 +98,7 @@ void death_event(struct task *t, int status)
 	struct process *p = t->process;
 	pid_t tid = t->tid;
 
-	if (t->unannounced != NULL)
-		birth_announced(t);
+	birth_cut_short(t);
 	rules_died(&t->rules);
 	if (p != NULL) {
 		death_no_return(t);
@@ -109,7 +109,9 @@ void death_event(struct task *t, int status)
 			  status);
 	}
 	task_free(t);
-	birth_orphaned(e, p ? p->pid : tid);
+	/* Its other tasks may still have children to tell of. */
+	if (p == NULL || p->task_count == 0)
+		birth_orphaned(e, p ? p->pid : tid);
 	if (p != NULL && p->task_count == 0)
 		process_ended(p, status);
 }

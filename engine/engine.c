@@ -38,6 +38,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	list_init(&e->dirty);
 	list_init(&e->releases);
 	list_init(&e->orphans);
+	list_init(&e->deaths);
 	list_init(&e->waiters);
 	timers_init(&e->timers);
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -131,7 +132,9 @@ void engine_turn(struct engine *e, uint64_t deadline)
 		do_io(e);
 	if (r != 1 || !list_empty(&e->timers.list))
 		timers_fire(&e->timers, clock_now_ns());
+	birth_deaths(e);
 	conn_sweep(e);
+	birth_deaths(e);
 	/* When all is over, the end of this process lets everything go undisturbed. */
 	if (wanted(e))
 		process_release_all(e);

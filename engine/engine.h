@@ -39,6 +39,7 @@ struct engine {
 	struct list dirty;    /* sessions with events not sent yet */
 	struct list releases; /* processes that no session covers */
 	struct list orphans;  /* tasks whose parent's event is still to come */
+	struct list deaths;   /* tasks that died before that; told of at the end of the turn */
 	struct timers timers;
 	struct timer flush_timer;
 	uint64_t seq, last_task, last_session;
@@ -87,7 +88,7 @@ struct task {
 	struct engine *engine;
 	struct process *process; /* NULL: orphan */
 	struct list in_process;
-	struct list in_orphans;
+	struct list in_orphans; /* or in deaths */
 	uint64_t id;
 	pid_t tid;
 	enum task_state state;
@@ -112,6 +113,8 @@ struct task {
 	bool restarting;     /* the next call is one made again */
 
 	bool announced;	  /* every session has its parent's event */
+	bool died;	  /* before that; with exit_status */
+	int exit_status;
 	bool interrupted; /* interrupt() sent, no stop seen since */
 	bool disturbed;	  /* ... and a blocking call may find itself broken by it */
 	bool poked;	  /* ... so that a subscription takes effect */

@@ -300,7 +300,7 @@ static void run(struct task *t)
 	if ((t->process && t->process->wants_syscalls) ||
 	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
 		how = BACKEND_SYSCALLS;
-	if (t->job_stopped)
+	if (t->ev.kind == BACKEND_JOB_STOP)
 		how = BACKEND_LISTEN;
 	t->state = TASK_RUNNING;
 	t->kind = 0;
@@ -578,16 +578,25 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	struct task *t = task_of_event(e, ev);
 
 	if (ev->kind == BACKEND_DEAD) {
-		if (t != NULL)
+		if (t != NULL && t->announced)
 			death_event(t, ev->exit.status);
+		else
+			birth_died(e, ev->tid, ev->exit.status);
 		return;
 	}
-	if (t == NULL || t->state == TASK_UNBORN) {
+	if (t == NULL || t->state == TASK_UNBORN || t->died) {
 		birth_first_stop(e, ev);
 		return;
 	}
-	if (t->rules.phase == RULES_STOPPED) /* it was killed out of one stop into another */
-		rules_died(&t->rules), t->rules.phase = RULES_RUNNING;
+	if (!t->announced) {
+		birth_killed(t);
+		return;
+	}
+	if (t->rules.phase == RULES_STOPPED) { /* it was killed out of one stop into another */
+		birth_cut_short(t);
+		rules_died(&t->rules);
+		t->rules.phase = RULES_RUNNING;
+	}
 	if (ev->kind == BACKEND_EXEC && t->process != NULL) {
 		struct process *p = t->process;
 

@@ -59,6 +59,13 @@ void birth_event(struct task *parent, const struct backend_event *ev);
 void birth_first_stop(struct engine *e, const struct backend_event *ev);
 /* All sessions have the parent's event. */
 void birth_announced(struct task *parent);
+/* The parent's stop ends before all have been asked: they are told. */
+void birth_cut_short(struct task *parent);
+/* A task that is not announced, or not even known, has another event: it was killed. */
+void birth_killed(struct task *t);
+void birth_died(struct engine *e, pid_t tid, int status);
+/* Those that died before they were announced, and are announced now. */
+void birth_deaths(struct engine *e);
 /* The parent will not tell any more. */
 void birth_orphaned(struct engine *e, pid_t pid);
 void birth_start(struct task *t);
