@@ -32,7 +32,7 @@ static void tell_sessions(const struct look *l, pid_t pid)
 
 		if (!covers(l, s, pid))
 			continue;
-		printf("session %d:%llu of process %d (%.16s) traces %s%d since %s\n",
+		printf("session %d:%llu of process %d (%.16s) traces %s%d for %s\n",
 		       (int)cotrace_engine_pid(l->engine), (unsigned long long)s->session,
 		       (int)s->owner_pid, s->owner_command,
 		       s->scope == COTRACE_TREE ? "the tree of " : "", (int)s->root_pid,

@@ -76,6 +76,9 @@ static void show_pointer_arg(struct decode *d, const struct arg *a, unsigned reg
 	const struct cotrace_captured *c =
 		piece(d, reg, COTRACE_CAPTURE_BYTES, least_size(d, &a->type));
 
+	/* A wait that found nobody has filled nothing. */
+	if (a->type.show == SHOW_WAIT_STATUS && !d->ev->syscall.result)
+		c = NULL;
 	if (c)
 		show_pointed(d, &a->type, show_bytes(d, c), c->size);
 	else
@@ -254,8 +257,9 @@ static void show_pair(struct decode *d, unsigned reg)
 
 void arg_show(struct decode *d, const struct arg *a, unsigned reg)
 {
-	/* After an error the kernel has filled nothing. */
-	if (a->dir == DIR_OUT && d->exit && d->failed) {
+	/* Mostly the kernel has filled nothing after an error. */
+	if (a->dir & DIR_OUT && !(a->dir & DIR_IN) && d->exit &&
+	    d->failed != !!(a->dir & DIR_FAILED)) {
 		show_address(d, reg);
 		return;
 	}

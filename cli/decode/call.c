@@ -32,7 +32,46 @@ static const struct call unknown_call = {
 };
 static const struct syscall unknown = { .call = &unknown_call, .word = 8 };
 
-void decode_enter(struct decode_call *c, const struct cotrace_event *ev)
+/*
+ * socketcall() is one number for all socket calls: what it stands for is shown, with the
+ * arguments that it points at. What those point at is not captured.
+ */
+static void unwrap(struct decode_call *c, const struct cotrace_event *ev, const uint8_t *data)
+{
+	static const char *const names[] = {
+		"",	      "socket",	     "bind",	    "connect",	  "listen",
+		"accept",     "getsockname", "getpeername", "socketpair", "",
+		"",	      "sendto",	     "recvfrom",    "shutdown",	  "setsockopt",
+		"getsockopt", "sendmsg",     "recvmsg",	    "accept4",	  "recvmmsg",
+		"sendmmsg"
+	};
+	uint64_t which = c->args[0];
+	const struct syscall *s;
+
+	if (c->arch != COTRACE_ARCH_I386 || strcmp(c->call->name, "socketcall") ||
+	    which >= sizeof names / sizeof names[0] || !ev->captured_count ||
+	    ev->captured[0].size < 4 * ARGS_MAX)
+		return;
+	s = table_get(c->arch, table_number(c->arch, names[which]));
+	if (!s)
+		return;
+	c->unwrapped = (struct syscall){ .call = s->call, .nr = s->nr, .word = s->word };
+	c->syscall = &c->unwrapped;
+	for (unsigned i = 0; i < ARGS_MAX; i++) {
+		uint32_t v;
+
+		memcpy(&v, data + ev->captured[0].offset + 4 * i, sizeof v);
+		c->args[i] = v;
+	}
+	c->call = s->call;
+}
+
+const char *decode_call_name(const struct decode_call *c, char buf[32])
+{
+	return c->syscall == &c->unwrapped ? c->call->name : decode_name(c->arch, c->nr, buf);
+}
+
+void decode_enter(struct decode_call *c, const struct cotrace_event *ev, const void *data)
 {
 	c->nr = ev->syscall.nr;
 	c->arch = ev->arch;
@@ -45,6 +84,7 @@ void decode_enter(struct decode_call *c, const struct cotrace_event *ev)
 	c->shown = 0;
 	c->kept.len = 0;
 	c->kept_mask = 0;
+	unwrap(c, ev, data);
 }
 
 static struct decode prepare(const struct decode_call *c, const struct decode_style *style,

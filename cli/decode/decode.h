@@ -21,6 +21,7 @@ struct decode_style {
 struct decode_call {
 	const struct syscall *syscall; /* NULL: unknown */
 	const struct call *call;
+	struct syscall unwrapped; /* what a socketcall() is about */
 	uint64_t args[ARGS_MAX];
 	int64_t nr;
 	uint32_t arch;
@@ -48,8 +49,10 @@ struct decode {
 
 /* Name of a call; unknown ones are written to @buf as syscall_0x.. */
 const char *decode_name(uint32_t arch, int64_t nr, char buf[32]);
+/* The same for a call that has begun. */
+const char *decode_call_name(const struct decode_call *c, char buf[32]);
 /* Begins a call: remembers what the exit will need. Shows nothing. */
-void decode_enter(struct decode_call *c, const struct cotrace_event *ev);
+void decode_enter(struct decode_call *c, const struct cotrace_event *ev, const void *data);
 /* At entry: the arguments that are known now, with ", " before the next one. */
 void decode_entry_args(struct decode_call *c, const struct decode_style *style, struct out *out,
 		       const struct cotrace_event *ev, const void *data);

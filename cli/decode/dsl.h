@@ -20,7 +20,6 @@
 #define C_STAT CLASS_STAT
 #define C_STATFS CLASS_STATFS
 #define C_NO_RETURN CLASS_NO_RETURN
-#define C_CLOSE CLASS_CLOSE
 
 /* Types. */
 /* In parentheses, so that it passes through other macros as one argument. */
@@ -130,6 +129,8 @@
 	}
 #define IN(name, type) P_(name, type, FORM_POINTER, DIR_IN, EXTENT_ONE, 0)
 #define OUT(name, type) P_(name, type, FORM_POINTER, DIR_OUT, EXTENT_ONE, 0)
+/* Filled only when the call fails, as by nanosleep(). */
+#define OUT_FAILED(name, type) P_(name, type, FORM_POINTER, DIR_OUT | DIR_FAILED, EXTENT_ONE, 0)
 #define INOUT(name, type) P_(name, type, FORM_POINTER, DIR_IN | DIR_OUT, EXTENT_ONE, 0)
 #define IN_N(name, type, n) P_(name, type, FORM_ARRAY, DIR_IN, EXTENT_ARG, n)
 #define OUT_N(name, type, n) P_(name, type, FORM_ARRAY, DIR_OUT, EXTENT_ARG, n)

@@ -168,7 +168,7 @@ static int add(uint32_t arch, const struct call *call)
 	return 0;
 }
 
-int table_init(unsigned string_limit)
+int table_init(void)
 {
 	int r = 0;
 
@@ -179,11 +179,15 @@ int table_init(unsigned string_limit)
 	}
 	for (unsigned i = 0; i < COUNT(calls32) && !r; i++)
 		r = add(COTRACE_ARCH_I386, &calls32[i]);
-	for (unsigned i = 0; i < SYSCALL_MAX && !r; i++)
+	return r;
+}
+
+void table_capture(unsigned string_limit)
+{
+	for (unsigned i = 0; i < SYSCALL_MAX; i++)
 		for (unsigned a = 0; a < 2; a++)
 			if (table[a][i].call)
 				capture_slots(&table[a][i], string_limit);
-	return r;
 }
 
 /* Edits that lead from @a to @b, up to 4. */

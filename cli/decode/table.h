@@ -22,7 +22,9 @@ struct syscall {
 #define VARIANT_CHAINS 64
 
 /* Returns 0 or -ENOMEM. To be called once, before all else. */
-int table_init(unsigned string_limit);
+int table_init(void);
+/* Makes every call's slots: what has to be captured to show strings of that length. */
+void table_capture(unsigned string_limit);
 /* NULL for a number that is not known. */
 const struct syscall *table_get(uint32_t arch, int64_t nr);
 /* Number of a call by name; -1 when the architecture has none. */

@@ -90,6 +90,7 @@ enum form {
 
 #define DIR_IN 1u
 #define DIR_OUT 2u
+#define DIR_FAILED 4u /* with DIR_OUT: filled when the call fails, not when it succeeds */
 
 /* Where a count is found. */
 enum extent {
@@ -143,6 +144,5 @@ struct selector {
 #define CLASS_STAT 0x200u
 #define CLASS_STATFS 0x400u
 #define CLASS_NO_RETURN 0x1000u
-#define CLASS_CLOSE 0x2000u /* changes what an fd stands for, the result's apart */
 
 #endif

@@ -4,6 +4,9 @@
 
 #include "cli/command.h"
 
+/* The kernel's ERESTART_RESTARTBLOCK: restart_syscall() follows. */
+#define RESTART_BLOCK 516
+
 void event_announce(struct tracer *tr, int32_t tid, const char *what)
 {
 	bool between = tr->out.fd == 2;
@@ -39,7 +42,7 @@ static struct task *task_of(struct tracer *tr, struct target *target,
 
 static void take_entry(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
 {
-	decode_enter(&task->call, ev);
+	decode_enter(&task->call, ev, tr->data);
 	task->in_call = true;
 	task->cut = false;
 	task->entry_ns = ev->time_ns;
@@ -52,19 +55,22 @@ static void take_exit(struct tracer *tr, struct task *task, const struct cotrace
 {
 	if (!task->in_call || task->call.nr != ev->syscall.nr) {
 		task->in_call = false;
-		decode_enter(&task->call, ev);
+		decode_enter(&task->call, ev, tr->data);
 	}
 	if (tr->paths)
-		paths_at_exit(tr->paths, task, ev);
+		paths_at_exit(tr->paths, task, ev, tr->data);
 	if (tr->options.summary)
 		summary_count(tr, task, ev);
 	tr->renderer->exit(tr, task, ev);
+	task->restarted_nr = ev->syscall.result == -RESTART_BLOCK ? ev->syscall.nr : -1;
 	task->in_call = false;
 }
 
 static void take_start(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
 {
 	tr->renderer->other(tr, task, ev);
+	if (tr->paths && ev->child.pid && ev->child.pid != ev->pid)
+		paths_inherit(tr->paths, ev->child.pid, ev->pid);
 	if (!task->announced && ev->tid != tr->child)
 		event_announce(tr, ev->tid, "attached");
 	task->announced = true;
@@ -114,7 +120,6 @@ void event_take(struct tracer *tr, struct target *target, const struct cotrace_e
 	case COTRACE_EVENT_SESSION_END:
 		take_end(target, ev);
 		break;
-	case COTRACE_EVENT_EXEC:
 	case COTRACE_EVENT_PROCESS_EXIT:
 		if (tr->paths)
 			paths_forget(tr->paths, ev->pid);

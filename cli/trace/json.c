@@ -69,11 +69,12 @@ static void begin(struct tracer *tr, const struct cotrace_event *ev)
 	key_i64(out, "seq", (int64_t)ev->seq);
 	key(out, "time");
 	show_seconds(out, ev->time_ns + (uint64_t)tr->realtime_offset_ns);
-	if (!ev->task)
-		return;
-	key_i64(out, "pid", ev->pid);
-	key_i64(out, "tid", ev->tid);
-	key_i64(out, "task", (int64_t)ev->task);
+	if (ev->pid)
+		key_i64(out, "pid", ev->pid);
+	if (ev->tid)
+		key_i64(out, "tid", ev->tid);
+	if (ev->task)
+		key_i64(out, "task", (int64_t)ev->task);
 }
 
 static void finish(struct tracer *tr)
@@ -90,7 +91,7 @@ static void show_call(struct tracer *tr, const struct task *task, const struct c
 
 	key_text(out, "arch", arch ? arch : "?");
 	key_i64(out, "nr", ev->syscall.nr);
-	key_text(out, "name", decode_name(ev->arch, ev->syscall.nr, buf));
+	key_text(out, "name", decode_call_name(&task->call, buf));
 	key(out, "raw");
 	out_char(out, '[');
 	for (unsigned i = 0; i < decode_arg_count(&task->call); i++) {

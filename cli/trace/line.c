@@ -18,14 +18,24 @@ static void colour(struct tracer *tr, const char *code)
 		out_colour(&tr->out, code);
 }
 
-void line_interrupt(struct tracer *tr)
+static void interrupt(struct tracer *tr, const char *why)
 {
 	if (!tr->open)
 		return;
-	out_str(&tr->out, " <unfinished ...>");
+	out_str(&tr->out, why);
 	out_newline(&tr->out);
 	tr->open->cut = true;
 	tr->open = NULL;
+}
+
+void line_interrupt(struct tracer *tr)
+{
+	interrupt(tr, " <unfinished ...>");
+}
+
+void line_detach(struct tracer *tr)
+{
+	interrupt(tr, " <detached ...>");
 }
 
 static void show_task(struct tracer *tr, const struct task *task)
@@ -113,7 +123,7 @@ static void show_name(struct tracer *tr, const struct decode_call *c)
 	char buf[32];
 
 	colour(tr, COLOUR_NAME);
-	out_str(&tr->out, decode_name(c->arch, c->nr, buf));
+	out_str(&tr->out, decode_call_name(c, buf));
 	colour(tr, tr->colour ? COLOUR_OFF : "");
 }
 
@@ -124,10 +134,13 @@ static void line_entry(struct tracer *tr, struct task *task, const struct cotrac
 	begin(tr, task, ev->time_ns);
 	show_name(tr, &task->call);
 	out_char(&tr->out, '(');
-	if (ev->flags & COTRACE_EV_RESTARTED &&
-	    !strcmp(decode_name(ev->arch, ev->syscall.nr, buf), "restart_syscall"))
-		out_str(&tr->out, "<... resuming interrupted system call ...>");
-	else
+	if (!strcmp(decode_name(ev->arch, ev->syscall.nr, buf), "restart_syscall")) {
+		out_str(&tr->out, "<... resuming interrupted ");
+		out_str(&tr->out, task->restarted_nr < 0
+					  ? "system call"
+					  : decode_name(ev->arch, task->restarted_nr, buf));
+		out_str(&tr->out, " ...>");
+	} else
 		decode_entry_args(&task->call, &tr->style, &tr->out, ev, tr->data);
 	tr->open = task;
 }

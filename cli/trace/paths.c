@@ -4,6 +4,7 @@
  * /proc as soon as a call has made the fd, kept until a call closes it, and replaced by
  * the name that the program gave when the fd is another file by then.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,16 +29,16 @@ struct process {
 #define BUCKETS 256
 
 struct paths {
-	bool keep;
+	bool keep, keep_cwd;
 	struct process *buckets[BUCKETS];
 };
 
-struct paths *paths_new(bool keep)
+struct paths *paths_new(bool keep_fds, bool keep_cwd)
 {
 	struct paths *p = calloc(1, sizeof *p);
 
 	if (p)
-		p->keep = keep;
+		*p = (struct paths){ .keep = keep_fds, .keep_cwd = keep_cwd };
 	return p;
 }
 
@@ -154,8 +155,12 @@ static const char *path_of(struct paths *p, int32_t pid, int32_t fd)
 	struct process *process = get(p, pid);
 	struct fd_path *had = process ? lookup(process, fd) : NULL;
 
-	if (!had || !p->keep) {
-		keep(p, pid, fd, read_path(pid, fd));
+	if (!had || !(fd == AT_FDCWD ? p->keep_cwd : p->keep)) {
+		char *path = read_path(pid, fd);
+
+		/* What was is better than nothing when the process is gone already. */
+		if (path)
+			keep(p, pid, fd, path);
 		had = process ? lookup(process, fd) : NULL;
 	}
 	return had ? had->path : NULL;
@@ -235,22 +240,91 @@ static bool named(const struct decode_call *c, const char *name)
 	return !strcmp(c->call->name, name);
 }
 
-void paths_at_exit(struct paths *p, struct task *task, const struct cotrace_event *ev)
+static bool duplicates(const struct decode_call *c)
+{
+	return !strncmp(c->call->name, "dup", 3) || !strncmp(c->call->name, "fcntl", 5);
+}
+
+/* Of pipe() and socketpair(): the numbers are in memory. */
+static void note_pair(struct paths *p, struct task *task, const struct cotrace_event *ev,
+		      const uint8_t *data)
+{
+	for (unsigned i = 0; i < ev->captured_count; i++) {
+		const struct cotrace_captured *piece = &ev->captured[i];
+		const struct arg *a =
+			piece->arg < ARGS_MAX ? &task->call.call->args[piece->arg] : NULL;
+		int32_t fd;
+
+		if (!a || a->form != FORM_ARRAY || a->type.show != SHOW_FD)
+			continue;
+		for (uint32_t at = 0; at + sizeof fd <= piece->size; at += sizeof fd) {
+			memcpy(&fd, data + piece->offset + at, sizeof fd);
+			keep(p, task->pid, fd, read_path(task->pid, fd));
+		}
+	}
+}
+
+static void copy_path(struct paths *p, int32_t pid, int32_t from, int32_t to)
+{
+	const char *path = path_of(p, pid, from);
+
+	keep(p, pid, to, path ? strdup(path) : NULL);
+}
+
+static void forget_range(struct paths *p, int32_t pid, uint32_t first, uint32_t last)
+{
+	struct process *process = *find(p, pid);
+
+	for (unsigned i = process ? process->count : 0; i-- > 0;)
+		if (process->v[i].fd >= 0 && (uint32_t)process->v[i].fd >= first &&
+		    (uint32_t)process->v[i].fd <= last)
+			drop(p, pid, process->v[i].fd);
+}
+
+void paths_at_exit(struct paths *p, struct task *task, const struct cotrace_event *ev,
+		   const uint8_t *data)
 {
 	const struct decode_call *c = &task->call;
 
-	if (c->syscall->call->classes & CLASS_CLOSE) {
-		if (named(c, "close"))
-			drop(p, task->pid, (int32_t)c->args[0]);
-		else
-			paths_forget(p, task->pid);
-	}
+	if (named(c, "close"))
+		drop(p, task->pid, (int32_t)c->args[0]);
 	if (ev->syscall.is_error)
 		return;
-	if (c->call->result.show == SHOW_FD)
-		note_result(p, task, (int32_t)ev->syscall.result);
+	if (named(c, "close_range"))
+		forget_range(p, task->pid, (uint32_t)c->args[0], (uint32_t)c->args[1]);
 	else if (named(c, "chdir") || named(c, "fchdir"))
 		drop(p, task->pid, AT_FDCWD);
-	else if (c->call->args[0].form == FORM_ARRAY && c->call->args[0].type.show == SHOW_FD)
-		paths_forget(p, task->pid);
+	else if (c->call->result.show != SHOW_FD)
+		note_pair(p, task, ev, data);
+	else if (duplicates(c))
+		copy_path(p, task->pid, (int32_t)c->args[0], (int32_t)ev->syscall.result);
+	else
+		note_result(p, task, (int32_t)ev->syscall.result);
+}
+
+void paths_learn(struct paths *p, int32_t pid)
+{
+	char name[40];
+	struct dirent *entry;
+	DIR *dir;
+
+	keep(p, pid, AT_FDCWD, read_path(pid, AT_FDCWD));
+	snprintf(name, sizeof name, "/proc/%d/fd", (int)pid);
+	dir = opendir(name);
+	while (dir && (entry = readdir(dir))) {
+		int32_t fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.')
+			keep(p, pid, fd, read_path(pid, fd));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+void paths_inherit(struct paths *p, int32_t parent, int32_t pid)
+{
+	struct process *from = *find(p, parent);
+
+	for (unsigned i = 0; from && i < from->count; i++)
+		keep(p, pid, from->v[i].fd, strdup(from->v[i].path));
 }

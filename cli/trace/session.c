@@ -149,6 +149,8 @@ static int attach(struct tracer *tr, pid_t pid)
 	tr->target_count++;
 	tr->live++;
 	learn_tasks(target);
+	if (tr->paths)
+		paths_learn(tr->paths, pid);
 	if (target->tasks.count > 1 || tr->target_count > 1)
 		tr->several = true;
 	event_announce(tr, pid, "attached");
@@ -234,6 +236,8 @@ static int spawn(struct tracer *tr)
 		return complain(EXIT_FAILURE, "the engine refused a subscription: %s",
 				strerror(-r));
 	learn_tasks(target);
+	if (tr->paths)
+		paths_learn(tr->paths, tr->child);
 	start_show(tr, target);
 	cotrace_resume(target->session, 0);
 	return 0;

@@ -54,6 +54,7 @@ struct task *tasks_add(struct tasks *t, uint64_t id)
 	if (!task)
 		return NULL;
 	task->id = id;
+	task->restarted_nr = -1;
 	task->call.kept.fd = -1;
 	task->name.fd = -1;
 	t->slots[slot_of(t, id)] = task;

@@ -102,15 +102,20 @@ static int64_t realtime_offset(void)
 	return (real.tv_sec - mono.tv_sec) * 1000000000ll + (real.tv_nsec - mono.tv_nsec);
 }
 
-static bool knows_all_fds(const struct filter *f)
+static bool has_all(const struct filter *f, const char *const *names)
 {
-	static const char *const names[] = { "close", "dup2", "dup3", "openat", "chdir" };
-
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (!cotrace_syscall_set_has(&f->x86_64,
-					     table_number(COTRACE_ARCH_X86_64, names[i])))
+	for (; *names; names++)
+		if (!cotrace_syscall_set_has(&f->x86_64, table_number(COTRACE_ARCH_X86_64, *names)))
 			return false;
 	return true;
+}
+
+static struct paths *make_paths(const struct filter *f)
+{
+	static const char *const fds[] = { "close", "dup2", "dup3", "openat", NULL };
+	static const char *const cwd[] = { "chdir", "fchdir", NULL };
+
+	return paths_new(has_all(f, fds), has_all(f, cwd));
 }
 
 static int prepare(struct tracer *tr)
@@ -126,7 +131,7 @@ static int prepare(struct tracer *tr)
 		tr->style.separator = '\x1f';
 	}
 	if (o->paths && !o->summary_only) {
-		tr->paths = paths_new(knows_all_fds(&o->filter));
+		tr->paths = make_paths(&o->filter);
 		tr->style.fd_path = paths_show;
 		tr->style.ctx = tr->paths;
 	}
@@ -169,7 +174,7 @@ static int finish_output(struct tracer *tr, int status)
 {
 	int r;
 
-	line_interrupt(tr);
+	line_detach(tr);
 	if (tr->options.summary && tr->out.buf)
 		summary_print(tr);
 	r = tr->out.buf ? out_flush(&tr->out) : 0;
@@ -195,17 +200,19 @@ static void release(struct tracer *tr)
 int trace_main(int argc, char **argv)
 {
 	static struct tracer tr = { 0 };
-	int status = options_parse(&tr.options, argc, argv);
+	int status;
 	pid_t child;
 
+	if (table_init() < 0)
+		return complain(EXIT_FAILURE, "out of memory");
+	status = options_parse(&tr.options, argc, argv);
 	if (status)
 		return status;
 	if (tr.options.help) {
 		fputs(trace_help, stdout);
 		return 0;
 	}
-	if (table_init(tr.options.string_limit) < 0)
-		return complain(EXIT_FAILURE, "out of memory");
+	table_capture(tr.options.string_limit);
 	status = prepare(&tr);
 	if (!status)
 		status = sessions_open(&tr);

@@ -18,6 +18,7 @@ struct task {
 	bool cut;	/* the line of its entry ended with "<unfinished ...>" */
 	bool announced; /* told of on stderr */
 	uint64_t entry_ns;
+	int64_t restarted_nr; /* what restart_syscall() goes on with; -1: not known */
 	struct decode_call call;
 	struct out name; /* with -y: the path that the call opens */
 };
@@ -91,6 +92,8 @@ void sessions_close(struct tracer *tr);
 extern const struct renderer line_renderer, json_renderer, no_renderer;
 /* Ends a line that waits for its call's exit. */
 void line_interrupt(struct tracer *tr);
+/* The same at the end of the run. */
+void line_detach(struct tracer *tr);
 void summary_count(struct tracer *tr, struct task *task, const struct cotrace_event *ev);
 void summary_print(struct tracer *tr);
 
@@ -108,14 +111,19 @@ void event_announce(struct tracer *tr, int32_t tid, const char *what);
 int loop_run(struct tracer *tr);
 
 /* paths.c */
-/* @keep: what was read once holds until a call changes it; needs every call's events. */
-struct paths *paths_new(bool keep);
+/* Whether what was read once holds until a call changes it: needs those calls' events. */
+struct paths *paths_new(bool keep_fds, bool keep_cwd);
 void paths_free(struct paths *p);
 void paths_show(void *paths, struct out *out, int32_t pid, int32_t fd);
 /* Keeps the paths in step with what a task's calls do; before they are shown. */
 void paths_at_entry(struct paths *p, struct task *task, const struct cotrace_event *ev,
 		    const uint8_t *data);
-void paths_at_exit(struct paths *p, struct task *task, const struct cotrace_event *ev);
+void paths_at_exit(struct paths *p, struct task *task, const struct cotrace_event *ev,
+		   const uint8_t *data);
+/* Reads those of a process that are open now. */
+void paths_learn(struct paths *p, int32_t pid);
+/* Those of a new process are its parent's. */
+void paths_inherit(struct paths *p, int32_t parent, int32_t pid);
 void paths_forget(struct paths *p, int32_t pid);
 
 #endif
