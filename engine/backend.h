@@ -150,7 +150,8 @@ struct backend_ops {
 	int (*memory_open)(struct backend *b, pid_t pid, bool writable);
 	/* Reads memory of a task that stands; as much as there is. Bytes or -errno. */
 	ssize_t (*memory_read)(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
-	ssize_t (*memory_write)(struct backend *b, pid_t pid, uint64_t at, const void *buf,
+	/* Writes through @fd of memory_open(), or by whatever else the kernel allows. */
+	ssize_t (*memory_write)(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,
 				size_t size);
 	/* Sends a signal to a task, or with @tid 0 to the process. */
 	int (*signal)(struct backend *b, pid_t pid, pid_t tid, int signo, const siginfo_t *info);

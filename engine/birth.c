@@ -41,6 +41,8 @@ void birth_start(struct task *t)
 		process_release(t->process);
 		return;
 	}
+	if (t->process->mem_read < 0)
+		process_open_memory(t->process, t->tid);
 	task_tell_born(t);
 	list_for_each (&t->process->covers, node, after) {
 		struct cover *c = list_entry(node, struct cover, in_process);

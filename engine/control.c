@@ -2,6 +2,7 @@
 /* Requests that stop, resume and change. */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -219,7 +220,8 @@ void request_memory(struct request *rq, const struct wire_memory *m)
 	int fd = -1;
 
 	if (p != NULL) {
-		fd = b->ops->memory_open(b, process_any_tid(p), false);
+		fd = p->mem_read >= 0 ? fcntl(p->mem_read, F_DUPFD_CLOEXEC, 0)
+				      : b->ops->memory_open(b, process_any_tid(p), false);
 		reply.error = fd < 0 ? fd : 0;
 		reply.generation = p->generation;
 	}
@@ -259,7 +261,7 @@ void request_memory_write(struct request *rq, const struct wire_memory_write *m)
 	if (n == 0 && m->generation && m->generation != p->generation)
 		n = -ESTALE;
 	if (n == 0)
-		n = b->ops->memory_write(b, process_any_tid(p), m->addr,
+		n = b->ops->memory_write(b, process_any_tid(p), p->mem_write, m->addr,
 					 wire_get_bytes(rq->body, size), size);
 	reply.error = n < 0 ? (int32_t)n : 0;
 	reply.written = n > 0 ? (uint32_t)n : 0;

@@ -60,6 +60,7 @@ struct process {
 	size_t task_count;
 	struct list covers;		       /* sessions whose target it is in */
 	uint64_t generation;		       /* programs it has run */
+	int mem_read, mem_write;	       /* of the program of this generation; -1: none */
 	uint64_t changes;		       /* writes by sessions */
 	struct session *spawner;	       /* holds it at its first exec */
 	bool wants_syscalls, wants_exit_stops; /* of any session */
@@ -112,8 +113,8 @@ struct task {
 	bool call_suspended; /* interrupted by a stop; to be made again without a word */
 	bool restarting;     /* the next call is one made again */
 
-	bool announced;	  /* every session has its parent's event */
-	bool died;	  /* before that; with exit_status */
+	bool announced; /* every session has its parent's event */
+	bool died;	/* before that; with exit_status */
 	int exit_status;
 	bool interrupted; /* interrupt() sent, no stop seen since */
 	bool disturbed;	  /* ... and a blocking call may find itself broken by it */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "engine/event.h"
 #include "engine/session.h"
@@ -30,6 +31,7 @@ struct process *process_new(struct engine *e, pid_t pid)
 	p->engine = e;
 	p->pid = pid;
 	p->generation = 1;
+	p->mem_read = p->mem_write = -1;
 	list_init(&p->tasks);
 	list_init(&p->covers);
 	list_init(&p->late_exits);
@@ -40,6 +42,8 @@ void process_discard(struct process *p)
 {
 	map_take(&p->engine->processes, (uint64_t)p->pid);
 	list_remove(&p->in_releases);
+	fd_close(p->mem_read);
+	fd_close(p->mem_write);
 	list_for_each (&p->late_exits, node, after)
 		free(list_entry(node, struct late_exit, node));
 	free(p);
@@ -79,8 +83,20 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 		return r;
 	}
 	p->partial = false;
+	if (p->mem_read < 0)
+		process_open_memory(p, process_any_tid(p));
 	*out = p;
 	return 0;
+}
+
+void process_open_memory(struct process *p, pid_t tid)
+{
+	struct backend *b = p->engine->backend;
+
+	fd_close(p->mem_read);
+	fd_close(p->mem_write);
+	p->mem_read = b->ops->memory_open(b, tid, false);
+	p->mem_write = b->ops->memory_open(b, tid, true);
 }
 
 pid_t process_any_tid(const struct process *p)

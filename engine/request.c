@@ -213,6 +213,8 @@ void request_add(struct request *rq, const struct wire_add *m)
 
 	if (r == -EAGAIN)
 		r = -EXDEV;
+	if (r == 0 && session_find_cover(s, p) != NULL)
+		r = -EEXIST;
 	if (r == 0)
 		r = session_cover(s, p);
 	if (r == 0 && s->hold_new) {

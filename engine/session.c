@@ -135,8 +135,11 @@ int session_for_child(struct session *parent, struct process *child)
 	s->close_action = parent->close_action;
 	s->queue_deadline_ns = parent->queue_deadline_ns;
 	s->root_pid = child->pid;
-	if (s->role == COTRACE_CONTROLLER)
+	if (s->role == COTRACE_CONTROLLER) {
 		session_find_cover(s, child)->hold_new = true;
+		list_for_each (&child->tasks, node, after)
+			task_hold(list_entry(node, struct task, in_process), s);
+	}
 	return pair[1];
 }
 

@@ -21,6 +21,11 @@ void process_release_all(struct engine *e);
 void process_let_go_softly(struct process *p);
 /* Forgets it; it has no tasks and no covers. */
 void process_discard(struct process *p);
+/*
+ * Opens its memory while the program is known: the kernel ties the files to the address space
+ * of that time, so that no later exec can slip in.
+ */
+void process_open_memory(struct process *p, pid_t tid);
 /* A living task of it, for /proc. */
 pid_t process_any_tid(const struct process *p);
 void process_late_exit(struct process *p, const struct task *t, int status);
@@ -33,9 +38,9 @@ struct task *task_by_id(struct engine *e, uint64_t id);
 struct task *task_new(struct engine *e, struct process *p, pid_t tid);
 void task_free(struct task *t);
 void task_join_process(struct task *t, struct process *p);
-/* What the backend reported. */
+/* stop.c: what the backend reported. */
 void task_event(struct engine *e, const struct backend_event *ev);
-/* Goes on with the turns at a stop, and lets the task run when nothing is in the way. */
+/* run.c: goes on with the turns at a stop, and lets the task run when nothing is in the way. */
 void task_proceed(struct task *t);
 /* Takes a hold for @s; the task is interrupted if it runs. */
 void task_hold(struct task *t, struct session *s);
@@ -44,6 +49,14 @@ void task_release(struct task *t, struct session *s, unsigned why);
 void task_leave(struct task *t, struct session *s);
 /* @s wrote registers or memory: see rules_changed(). */
 void task_reoffer(struct task *t, struct session *s);
+/* Those who asked for the stop at which it stands learn of it. */
+void task_tell_holders(struct task *t);
+void task_note_hold(struct rules_party *p, uint32_t reason, uint64_t seq);
+/* Any stop is as good as the one that was asked for. */
+void task_unpoke(struct task *t);
+/* A call under way may give up because of an interrupt. */
+void task_set_disturbed(struct task *t, bool disturbed);
+void task_set_stops_at_calls(struct task *t, bool stops);
 /* It stands before its first instruction, and some hold it already. */
 void task_tell_born(struct task *t);
 /* Those who wait for it to stand need not any longer. */

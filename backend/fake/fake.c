@@ -125,6 +125,13 @@ static pid_t process_of(struct backend *b, pid_t tid)
 	return t ? t->pid : -ESRCH;
 }
 
+static pid_t parent_of(struct backend *b, pid_t pid)
+{
+	struct fake_task *t = fake_task(fake_of(b), pid);
+
+	return t && t->parent ? t->parent : -ESRCH;
+}
+
 static int attach(struct backend *b, pid_t pid, void (*attached)(void *arg, pid_t tid), void *arg,
 		  pid_t *tracer)
 {
@@ -276,6 +283,7 @@ static const struct backend_ops ops = {
 	.watch_fd = watch_fd,
 	.check_access = check_access,
 	.process_of = process_of,
+	.parent_of = parent_of,
 	.attach = attach,
 	.adopted = adopted,
 	.renamed = renamed,

@@ -45,6 +45,7 @@ enum fake_op {
 
 struct fake_task {
 	pid_t tid, pid; /* tid 0: free */
+	pid_t parent;	/* process */
 	bool attached, stands, exit_stops;
 	bool interrupted;	 /* interrupt() was called since its last stop */
 	bool can_put_back;	 /* what put_back() will say */

@@ -173,7 +173,8 @@ ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, s
 	return (ssize_t)size;
 }
 
-ssize_t fake_memory_write(struct backend *b, pid_t tid, uint64_t at, const void *buf, size_t size)
+ssize_t fake_memory_write(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,
+			  size_t size)
 {
 	struct fake *f = fake_of(b);
 	struct fake_task *t = fake_task(f, tid);
@@ -183,6 +184,7 @@ ssize_t fake_memory_write(struct backend *b, pid_t tid, uint64_t at, const void 
 			    : to == NULL ? -EFAULT
 					 : 0);
 
+	(void)fd;
 	if (r < 0 || to == NULL)
 		return r;
 	if (size)

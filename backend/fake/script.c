@@ -40,8 +40,10 @@ void fake_push_child(struct fake *f, pid_t tid, enum backend_kind kind, pid_t ch
 	ev.child.tid = child;
 	if (fake_task(f, child) == NULL)
 		fake_add(f, kind == BACKEND_CLONE && parent ? parent->pid : child, child);
-	if (fake_task(f, child) != NULL)
+	if (fake_task(f, child) != NULL) {
 		fake_task(f, child)->attached = true;
+		fake_task(f, child)->parent = parent ? parent->pid : 0;
+	}
 	fake_push(f, &ev);
 }
 

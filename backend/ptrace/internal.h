@@ -85,6 +85,7 @@ int attach_process(struct backend *base, pid_t pid, void (*attached)(void *, pid
 /* proc.c: what /proc tells */
 int proc_check_access(struct backend *base, pid_t pid, int fd);
 pid_t proc_process_of(struct backend *base, pid_t tid);
+pid_t proc_parent_of(struct backend *base, pid_t pid);
 bool proc_signal_waits(struct backend *base, pid_t tid);
 enum backend_disposition proc_disposition(struct backend *base, pid_t tid, int signo);
 /* 'R', 'S', 'Z', ... or 0. */
@@ -94,7 +95,8 @@ uint32_t proc_arch(pid_t tid);
 /* mem.c */
 int mem_open(struct backend *base, pid_t tid, bool writable);
 ssize_t mem_read(struct backend *base, pid_t tid, uint64_t at, void *buf, size_t size);
-ssize_t mem_write(struct backend *base, pid_t tid, uint64_t at, const void *buf, size_t size);
+ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const void *buf,
+		  size_t size);
 
 /* regs_<isa>.c: the only places that know registers */
 uint32_t regs_arch_of_audit(uint32_t audit_arch);

@@ -64,12 +64,15 @@ static ssize_t poke(pid_t tid, uint64_t at, const unsigned char *buf, size_t siz
 	return done || size == 0 ? (ssize_t)done : -EFAULT;
 }
 
-ssize_t mem_write(struct backend *base, pid_t tid, uint64_t at, const void *buf, size_t size)
+ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const void *buf,
+		  size_t size)
 {
-	int fd = mem_open(base, tid, true);
+	int own = fd < 0 ? mem_open(base, tid, true) : -1;
 	size_t done = 0;
 	ssize_t n = 0;
 
+	if (fd < 0)
+		fd = own;
 	if (fd < 0)
 		return fd;
 	while (done < size) {
@@ -78,8 +81,8 @@ ssize_t mem_write(struct backend *base, pid_t tid, uint64_t at, const void *buf,
 			break;
 		done += (size_t)n;
 	}
-	fd_close(fd);
-	if (done == 0 && size > 0)
-		return n == 0 ? -ESRCH : poke(tid, at, buf, size);
+	fd_close(own);
+	if (done == 0 && size > 0) /* 0: that program is gone */
+		return n == 0 ? -ESTALE : poke(tid, at, buf, size);
 	return (ssize_t)done;
 }

@@ -169,6 +169,7 @@ static const struct backend_ops ops = {
 	.watch_fd = wait_watch_fd,
 	.check_access = proc_check_access,
 	.process_of = proc_process_of,
+	.parent_of = proc_parent_of,
 	.attach = attach_process,
 	.adopted = op_adopted,
 	.renamed = op_renamed,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,22 +12,43 @@
 #include "backend/ptrace/internal.h"
 #include "base/fd.h"
 
+static bool is_file(const struct stat *theirs, const char *path)
+{
+	struct stat ours;
+
+	return stat(path, &ours) == 0 && theirs->st_dev == ours.st_dev &&
+	       theirs->st_ino == ours.st_ino;
+}
+
 /*
  * The client opened its fd itself, so the kernel has judged it. While it is open its inode
- * is the one that the same path leads to (the two procfs mounts must be the same).
+ * is the one that the same path leads to (the two procfs mounts must be the same). Where the
+ * leader has exited, the memory can be had through any other task only.
  */
 int proc_check_access(struct backend *base, pid_t pid, int fd)
 {
-	struct stat theirs, ours;
-	char path[40];
+	struct dirent *entry;
+	struct stat theirs;
+	char path[80];
+	bool found;
+	DIR *dir;
 
 	(void)base;
+	if (fd < 0 || fstat(fd, &theirs) < 0)
+		return -EACCES;
 	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
-	if (fd < 0 || fstat(fd, &theirs) < 0 || stat(path, &ours) < 0)
-		return -EACCES;
-	if (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino)
-		return -EACCES;
-	return 0;
+	if (is_file(&theirs, path))
+		return 0;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	dir = proc_state(pid) == 'Z' ? opendir(path) : NULL;
+	found = false;
+	while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+		snprintf(path, sizeof path, "/proc/%d/task/%.16s/mem", (int)pid, entry->d_name);
+		found = entry->d_name[0] != '.' && is_file(&theirs, path);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return found ? 0 : -EACCES;
 }
 
 pid_t proc_process_of(struct backend *base, pid_t tid)
@@ -35,6 +57,14 @@ pid_t proc_process_of(struct backend *base, pid_t tid)
 
 	(void)base;
 	return tgid > 0 ? (pid_t)tgid : -ESRCH;
+}
+
+pid_t proc_parent_of(struct backend *base, pid_t pid)
+{
+	long parent = fd_status_number(pid, "PPid");
+
+	(void)base;
+	return parent > 0 ? (pid_t)parent : -ESRCH;
 }
 
 /* A hexadecimal mask out of a status text. */
