@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Turns at a stop, one session at a time, and what happens when all have had theirs. */
+#include "base/log.h"
+#include "engine/event.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+static void exit_stop_over(struct timer *timer)
+{
+	struct task *t = list_entry(timer, struct task, timer);
+
+	/* Nothing may delay death (R6). */
+	for (size_t i = 0; i < t->rules.count; i++)
+		rules_release(&t->rules, &t->rules.parties[i], ~0u);
+	log_debug("exit stop of %d is over", (int)t->tid);
+	task_proceed(t);
+}
+
+/* One session's turn. */
+static void ask(struct task *t, struct rules_party *p)
+{
+	struct session *s = session_by_id(t->engine, p->session);
+	enum cotrace_mode mode = s ? event_interest(s, t) : COTRACE_OFF;
+	struct event ev;
+	uint64_t seq;
+
+	if (mode == COTRACE_OFF) {
+		rules_told(&t->rules, p);
+		return;
+	}
+	event_of_stop(t, &ev);
+	if (p->reoffer)
+		ev.flags |= COTRACE_EV_REOFFER;
+	if ((s->flags & COTRACE_CHILD_FDS) && t->unannounced != NULL &&
+	    t->unannounced->process != t->process) {
+		ev.fd = session_for_child(s, t->unannounced->process);
+		ev.child.has_fd = ev.fd >= 0;
+	}
+	if (mode == COTRACE_NOTE) {
+		rules_told(&t->rules, p);
+		event_emit(s, &ev);
+		if (s->queue_full && !(s->flags & COTRACE_LOSSY)) {
+			rules_hold(&t->rules, p, RULES_HOLD_QUEUE);
+			task_note_hold(p, t->kind, 0);
+		}
+		return;
+	}
+	ev.flags |= COTRACE_EV_STOP;
+	seq = event_emit(s, &ev);
+	if (seq == 0) { /* no memory: the session cannot be asked, so it does not decide */
+		rules_told(&t->rules, p);
+		return;
+	}
+	rules_offered(&t->rules, p);
+	task_note_hold(p, t->kind, seq);
+	if (t->kind == COTRACE_EVENT_TASK_EXIT)
+		timer_set(&t->engine->timers, &t->timer, clock_now_ns() + ENGINE_EXIT_STOP_NS,
+			  exit_stop_over);
+}
+
+/* What a signal stop leaves to do: broken calls, and the signal that goes on. */
+static int leave_signal_stop(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	int signo = t->flags & COTRACE_EV_DENIED ? 0 : t->signo;
+
+	if (signo && b->ops->disposition(b, t->tid, signo) != BACKEND_SIG_IGNORED) {
+		b->ops->take_back(b, t->tid);
+		return signo;
+	}
+	/* Untraced, a signal that changes nothing would not have broken the call. */
+	if (!t->regs_written && b->ops->put_back(b, t->tid))
+		t->restarting = true;
+	return signo;
+}
+
+static void sync_exit_stops(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	bool want = t->process && t->process->wants_exit_stops;
+
+	if (t->exit_stops == want)
+		return;
+	if (b->ops->exit_stops(b, t->tid, want) == 0)
+		t->exit_stops = want;
+}
+
+static void detach(struct task *t, int signo)
+{
+	struct backend *b = t->engine->backend;
+	struct process *p = t->process;
+
+	b->ops->detach(b, t->tid, signo);
+	task_free(t);
+	if (p != NULL && p->task_count == 0 && list_empty(&p->covers))
+		process_release(p);
+}
+
+static void run(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	enum backend_resume how = BACKEND_RUN;
+	int signo = 0;
+
+	timer_cancel(&t->timer);
+	if (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->flags & COTRACE_EV_DENIED)) {
+		b->ops->syscall_deny(b, t->tid, t->denied_result);
+		t->call_denied = true;
+	} else if (t->ev.kind == BACKEND_SIGNAL) {
+		signo = leave_signal_stop(t);
+	}
+	if (t->detaching) {
+		if (t->ev.kind == BACKEND_SYSCALL_ENTRY && !(t->flags & COTRACE_EV_DENIED))
+			b->ops->put_off(b, t->tid);
+		detach(t, signo);
+		return;
+	}
+	sync_exit_stops(t);
+	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
+	if ((t->process && t->process->wants_syscalls) ||
+	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
+		how = BACKEND_SYSCALLS;
+	if (t->ev.kind == BACKEND_JOB_STOP)
+		how = BACKEND_LISTEN;
+	t->state = TASK_RUNNING;
+	t->kind = 0;
+	task_set_stops_at_calls(t, how == BACKEND_SYSCALLS);
+	b->ops->resume(b, t->tid, how, signo);
+}
+
+void task_proceed(struct task *t)
+{
+	struct rules_party *p;
+
+	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED)
+		return;
+	while ((p = rules_turn(&t->rules)) != NULL)
+		ask(t, p);
+	if (t->unannounced != NULL && rules_all_asked(&t->rules))
+		birth_announced(t);
+	if (!rules_may_run(&t->rules))
+		return;
+	rules_run(&t->rules);
+	run(t);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the backend reported, made into a stop. What the kernel leaves behind is absorbed
+ * here: surplus interrupts (gotcha 35), calls that a stop broke (21, 22, 77), job control
+ * (32 to 34), tids that change (60).
+ */
+#include <errno.h>
+
+#include "base/fd.h"
+#include "engine/event.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+static void stand(struct task *t, const struct backend_event *ev, uint32_t kind)
+{
+	bool to_kernel = ev->kind == BACKEND_SYSCALL_ENTRY;
+
+	task_unpoke(t);
+	t->ev = *ev;
+	t->state = TASK_STANDING;
+	t->kind = kind;
+	t->flags = 0;
+	t->signo = 0;
+	t->regs_written = false;
+	if (t->rules.phase == RULES_RUNNING)
+		rules_stop(&t->rules, to_kernel ? RULES_TO_KERNEL : RULES_TO_PROGRAM, to_kernel);
+}
+
+static bool same_call(const struct backend_syscall *a, const struct backend_syscall *b)
+{
+	if (a->arch != b->arch || (a->nr != b->nr && !b->restart))
+		return false;
+	for (int i = 0; i < 6; i++)
+		if (a->args[i] != b->args[i])
+			return false;
+	return true;
+}
+
+/* A call whose exit was kept back will not be made again after all. */
+static void tell_kept_exit(struct task *t)
+{
+	uint32_t kind = t->kind;
+
+	if (!t->call_suspended)
+		return;
+	t->call_suspended = false;
+	t->kind = COTRACE_EVENT_SYSCALL_EXIT;
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+		struct event ev;
+
+		if (s == NULL || event_interest(s, t) == COTRACE_OFF)
+			continue;
+		event_of_stop(t, &ev);
+		event_emit(s, &ev);
+	}
+	t->kind = kind;
+}
+
+void task_registers_written(struct task *t)
+{
+	t->regs_written = true;
+	tell_kept_exit(t); /* it may be another call now, and is judged anew */
+}
+
+static void on_entry(struct task *t, const struct backend_event *ev)
+{
+	bool again = t->call_suspended && same_call(&t->call, &ev->syscall) && t->process &&
+		     t->call_changes == t->process->changes;
+
+	/* A call that was judged already and that nobody could have changed since. */
+	if (!again)
+		tell_kept_exit(t);
+	stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
+	t->call_suspended = false;
+	t->in_call = true;
+	t->call_denied = t->call_replaced = false;
+	if (!again)
+		t->call = t->asked = ev->syscall;
+	if (t->restarting || ev->syscall.restart)
+		t->flags |= COTRACE_EV_RESTARTED;
+	t->restarting = false;
+	t->call_changes = t->process ? t->process->changes : 0;
+}
+
+/*
+ * Whatever stop comes first takes the interrupt away, but the call under way still finds a
+ * signal pending and gives up. So it is put back here, where its end is seen.
+ */
+static void on_exit_of_call(struct task *t, const struct backend_event *ev)
+{
+	struct backend *b = t->engine->backend;
+	bool suspended = t->disturbed && ev->syscall.interrupted &&
+			 !b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
+
+	task_set_disturbed(t, false);
+	stand(t, ev, t->in_call && !suspended ? COTRACE_EVENT_SYSCALL_EXIT : 0);
+	t->call.result = ev->syscall.result;
+	t->call.is_error = ev->syscall.is_error;
+	if (t->call_denied)
+		t->flags |= COTRACE_EV_DENIED;
+	if (t->call_replaced) {
+		t->flags |= COTRACE_EV_REPLACED;
+		b->ops->syscall_restore(b, t->tid, &t->call, &t->asked);
+		t->call_replaced = false;
+	}
+	t->call_suspended = suspended && t->in_call;
+	t->in_call = false;
+	t->restarting = ev->syscall.interrupted;
+}
+
+static void tell_continued(struct task *t)
+{
+	t->job_stopped = false;
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+		struct event ev = EVENT(COTRACE_EVENT_JOB_CONTINUE, t);
+
+		if (s && s->modes[COTRACE_EVENT_JOB_CONTINUE] != COTRACE_OFF) {
+			ev.job.signo = SIGCONT;
+			event_emit(s, &ev);
+		}
+	}
+}
+
+/* A stop without meaning of its own: somebody asked for it, or nobody does any more. */
+static void on_interrupted(struct task *t, const struct backend_event *ev)
+{
+	struct backend *b = t->engine->backend;
+
+	task_set_disturbed(t, false);
+	stand(t, ev, 0);
+	if (t->job_stopped)
+		tell_continued(t);
+	t->restarting = b->ops->put_back(b, t->tid);
+	if (t->call_suspended && (!t->restarting || b->ops->signal_waits(b, t->tid))) {
+		/* The call ends here after all: this is its exit. */
+		t->call_suspended = false;
+		t->kind = COTRACE_EVENT_SYSCALL_EXIT;
+	}
+}
+
+static void on_job_stop(struct task *t, const struct backend_event *ev)
+{
+	bool again = t->job_stopped;
+
+	task_set_disturbed(t, false);
+	stand(t, ev, again ? 0 : COTRACE_EVENT_JOB_STOP);
+	t->job_stopped = true;
+}
+
+static void on_exec(struct engine *e, struct task *t, const struct backend_event *ev)
+{
+	struct task *leader = task_by_tid(e, ev->tid);
+	struct process *p = t->process;
+
+	if (leader != NULL && leader != t)
+		death_by_exec(leader);
+	if (t->tid != ev->tid) {
+		map_take(&e->tasks_by_tid, (uint64_t)t->tid);
+		e->backend->ops->renamed(e->backend, t->tid, ev->tid);
+		t->tid = ev->tid;
+		map_put(&e->tasks_by_tid, (uint64_t)t->tid, t);
+	}
+	task_set_disturbed(t, false);
+	t->call_replaced = false;
+	p->generation++;
+	p->changes++;
+	p->group_exiting = false;
+	t->job_stopped = false;
+	process_late_exits_told(p, COTRACE_EXIT_EXEC);
+	stand(t, ev, COTRACE_EVENT_EXEC);
+	if (p->spawner != NULL) {
+		struct rules_party *party = rules_party(&t->rules, p->spawner->id);
+
+		p->spawner = NULL;
+		p->generation = 1;
+		if (party == NULL)
+			return;
+		rules_hold(&t->rules, party, RULES_HOLD_ASKED);
+		task_note_hold(party, COTRACE_EVENT_EXEC, 0);
+		/* cotrace_spawn() itself waits for this: no event is due. */
+		if (party->awaited) {
+			party->awaited = false;
+			session_stood(session_by_id(e, party->session));
+		}
+	}
+}
+
+/* After an exec that the kernel guards, clients that are not root must prove access again. */
+static void guard_exec(struct process *p)
+{
+	process_open_memory(p, p->pid);
+	if (p->mem_read != -EACCES && p->mem_read != -EPERM)
+		return;
+	list_for_each (&p->covers, node, after) {
+		struct session *s = list_entry(node, struct cover, in_process)->session;
+
+		if (s->owner_uid != 0)
+			session_end(s, COTRACE_END_PRIVILEGE_GAINED);
+	}
+}
+
+static void on_signal(struct task *t, const struct backend_event *ev)
+{
+	tell_kept_exit(t);
+	task_set_disturbed(t, false);
+	stand(t, ev, COTRACE_EVENT_SIGNAL);
+	t->signo = ev->siginfo.si_signo;
+}
+
+static void dispatch(struct task *t, const struct backend_event *ev)
+{
+	switch (ev->kind) {
+	case BACKEND_SYSCALL_ENTRY:
+		on_entry(t, ev);
+		break;
+	case BACKEND_SYSCALL_EXIT:
+		on_exit_of_call(t, ev);
+		break;
+	case BACKEND_SIGNAL:
+		on_signal(t, ev);
+		break;
+	case BACKEND_JOB_STOP:
+		on_job_stop(t, ev);
+		break;
+	case BACKEND_INTERRUPTED:
+		on_interrupted(t, ev);
+		break;
+	case BACKEND_FORK:
+	case BACKEND_VFORK:
+	case BACKEND_CLONE:
+		stand(t, ev, COTRACE_EVENT_CLONE);
+		birth_event(t, ev);
+		break;
+	case BACKEND_VFORK_DONE:
+		stand(t, ev, COTRACE_EVENT_VFORK_DONE);
+		break;
+	case BACKEND_EXITING:
+		stand(t, ev, COTRACE_EVENT_TASK_EXIT);
+		death_exiting(t);
+		break;
+	default:
+		stand(t, ev, 0);
+	}
+}
+
+static struct task *task_of_event(struct engine *e, const struct backend_event *ev)
+{
+	struct task *t = NULL;
+
+	if (ev->kind == BACKEND_EXEC && ev->exec.former_tid != ev->tid)
+		t = task_by_tid(e, ev->exec.former_tid);
+	return t ? t : task_by_tid(e, ev->tid);
+}
+
+void task_event(struct engine *e, const struct backend_event *ev)
+{
+	struct task *t = task_of_event(e, ev);
+
+	if (ev->kind == BACKEND_DEAD) {
+		if (t != NULL && t->announced)
+			death_event(t, ev->exit.status);
+		else
+			birth_died(e, ev->tid, ev->exit.status);
+		return;
+	}
+	if (t == NULL || t->state == TASK_UNBORN || t->died) {
+		birth_first_stop(e, ev);
+		return;
+	}
+	if (!t->announced) {
+		birth_killed(t);
+		return;
+	}
+	if (t->rules.phase == RULES_STOPPED) { /* it was killed out of one stop into another */
+		birth_cut_short(t);
+		rules_died(&t->rules);
+		t->rules.phase = RULES_RUNNING;
+	}
+	if (ev->kind == BACKEND_EXEC && t->process != NULL) {
+		struct process *p = t->process;
+
+		on_exec(e, t, ev);
+		guard_exec(p);
+	} else {
+		dispatch(t, ev);
+	}
+	task_tell_holders(t);
+	task_proceed(t);
+}
