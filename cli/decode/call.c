@@ -46,16 +46,16 @@ static void unwrap(struct decode_call *c, const struct cotrace_event *ev, const 
 		"sendmmsg"
 	};
 	uint64_t which = c->args[0];
-	const struct syscall *s;
+	const struct call *call;
 
 	if (c->arch != COTRACE_ARCH_I386 || strcmp(c->call->name, "socketcall") ||
 	    which >= sizeof names / sizeof names[0] || !ev->captured_count ||
 	    ev->captured[0].size < 4 * ARGS_MAX)
 		return;
-	s = table_get(c->arch, table_number(c->arch, names[which]));
-	if (!s)
+	call = table_call(names[which]);
+	if (!call)
 		return;
-	c->unwrapped = (struct syscall){ .call = s->call, .nr = s->nr, .word = s->word };
+	c->unwrapped = (struct syscall){ .call = call, .nr = (int)c->nr, .word = 4 };
 	c->syscall = &c->unwrapped;
 	for (unsigned i = 0; i < ARGS_MAX; i++) {
 		uint32_t v;
@@ -63,7 +63,7 @@ static void unwrap(struct decode_call *c, const struct cotrace_event *ev, const 
 		memcpy(&v, data + ev->captured[0].offset + 4 * i, sizeof v);
 		c->args[i] = v;
 	}
-	c->call = s->call;
+	c->call = call;
 }
 
 const char *decode_call_name(const struct decode_call *c, char buf[32])

@@ -39,23 +39,42 @@ static const struct selector selectors[] = {
 
 #define COUNT(v) (sizeof(v) / sizeof(v)[0])
 
-/* Numbers younger than the installed libseccomp; from 403 on all architectures agree. */
+/*
+ * Numbers that libseccomp does not tell: those younger than it, and for i386 those of
+ * calls that it takes for parts of socketcall() and ipc().
+ */
 static const struct {
 	const char *name;
-	int nr;
-	bool only_x86_64;
-} young[] = {
-	{ "uretprobe", 335, true },	     { "uprobe", 336, true },
-	{ "cachestat", 451, false },	     { "fchmodat2", 452, false },
-	{ "map_shadow_stack", 453, false },  { "futex_wake", 454, false },
-	{ "futex_wait", 455, false },	     { "futex_requeue", 456, false },
-	{ "statmount", 457, false },	     { "listmount", 458, false },
-	{ "lsm_get_self_attr", 459, false }, { "lsm_set_self_attr", 460, false },
-	{ "lsm_list_modules", 461, false },  { "mseal", 462, false },
-	{ "setxattrat", 463, false },	     { "getxattrat", 464, false },
-	{ "listxattrat", 465, false },	     { "removexattrat", 466, false },
-	{ "open_tree_attr", 467, false },    { "file_getattr", 468, false },
-	{ "file_setattr", 469, false },
+	int x86_64, i386; /* 0: none */
+} more_numbers[] = {
+#define BOTH(name, nr)        \
+	{                     \
+#name, nr, nr \
+	}
+	{ "uretprobe", 335, 0 },      { "uprobe", 336, 0 },
+	BOTH(cachestat, 451),	      BOTH(fchmodat2, 452),
+	BOTH(map_shadow_stack, 453),  BOTH(futex_wake, 454),
+	BOTH(futex_wait, 455),	      BOTH(futex_requeue, 456),
+	BOTH(statmount, 457),	      BOTH(listmount, 458),
+	BOTH(lsm_get_self_attr, 459), BOTH(lsm_set_self_attr, 460),
+	BOTH(lsm_list_modules, 461),  BOTH(mseal, 462),
+	BOTH(setxattrat, 463),	      BOTH(getxattrat, 464),
+	BOTH(listxattrat, 465),	      BOTH(removexattrat, 466),
+	BOTH(open_tree_attr, 467),    BOTH(file_getattr, 468),
+	BOTH(file_setattr, 469),      { "recvmmsg", 0, 337 },
+	{ "sendmmsg", 0, 345 },	      { "socket", 0, 359 },
+	{ "socketpair", 0, 360 },     { "bind", 0, 361 },
+	{ "connect", 0, 362 },	      { "listen", 0, 363 },
+	{ "accept4", 0, 364 },	      { "getsockopt", 0, 365 },
+	{ "setsockopt", 0, 366 },     { "getsockname", 0, 367 },
+	{ "getpeername", 0, 368 },    { "sendto", 0, 369 },
+	{ "sendmsg", 0, 370 },	      { "recvfrom", 0, 371 },
+	{ "recvmsg", 0, 372 },	      { "shutdown", 0, 373 },
+	{ "semget", 0, 393 },	      { "semctl", 0, 394 },
+	{ "shmget", 0, 395 },	      { "shmctl", 0, 396 },
+	{ "shmat", 0, 397 },	      { "shmdt", 0, 398 },
+	{ "msgget", 0, 399 },	      { "msgsnd", 0, 400 },
+	{ "msgrcv", 0, 401 },	      { "msgctl", 0, 402 },
 };
 
 /* All calls: x86_64, then i386. */
@@ -74,10 +93,11 @@ int table_number(uint32_t arch, const char *name)
 		arch == COTRACE_ARCH_I386 ? SCMP_ARCH_X86 : SCMP_ARCH_X86_64, name);
 	if (nr >= 0 && nr < SYSCALL_MAX)
 		return nr;
-	for (unsigned i = 0; i < COUNT(young); i++)
-		if (!strcmp(young[i].name, name) &&
-		    (arch == COTRACE_ARCH_X86_64 || !young[i].only_x86_64))
-			return young[i].nr;
+	for (unsigned i = 0; i < COUNT(more_numbers); i++) {
+		nr = arch == COTRACE_ARCH_I386 ? more_numbers[i].i386 : more_numbers[i].x86_64;
+		if (nr && !strcmp(more_numbers[i].name, name))
+			return nr;
+	}
 	return -1;
 }
 
@@ -88,6 +108,14 @@ const struct syscall *table_get(uint32_t arch, int64_t nr)
 	if (i < 0 || nr < 0 || nr >= SYSCALL_MAX || !table[i][nr].call)
 		return NULL;
 	return &table[i][nr];
+}
+
+const struct call *table_call(const char *name)
+{
+	for (unsigned i = 0; i < COUNT(calls); i++)
+		if (!strcmp(calls[i].name, name))
+			return &calls[i];
+	return NULL;
 }
 
 static unsigned chain_of(uint64_t value)

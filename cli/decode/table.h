@@ -29,6 +29,8 @@ void table_capture(unsigned string_limit);
 const struct syscall *table_get(uint32_t arch, int64_t nr);
 /* Number of a call by name; -1 when the architecture has none. */
 int table_number(uint32_t arch, const char *name);
+/* The signature of calls.def by name, or NULL. */
+const struct call *table_call(const char *name);
 /* The signature for these arguments. */
 const struct call *syscall_signature(const struct syscall *s, const uint64_t *args);
 /* Walks the signature of calls.def and those of variants.def; *at starts at 0. */
