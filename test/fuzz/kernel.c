@@ -103,8 +103,11 @@ static void kill_process(struct kernel *k, pid_t pid, struct input *in)
 static void fork_event(struct kernel *k, struct fake_task *t)
 {
 	struct kernel_task *kt = facts(k, t);
+	struct backend_event ev = { .kind = kt->fork_kind, .tid = t->tid };
 
-	fake_push_child(k->fake, t->tid, kt->fork_kind, kt->child);
+	/* The child may have died already. */
+	ev.child.tid = kt->child;
+	fake_push(k->fake, &ev);
 	kt->child = 0;
 }
 
@@ -121,6 +124,7 @@ static void begin_fork(struct kernel *k, struct fake_task *t, struct input *in)
 	kt->child = ++k->last_tid;
 	child = fake_add(k->fake, kt->fork_kind == BACKEND_CLONE ? t->pid : kt->child, kt->child);
 	child->attached = true;
+	child->parent = t->pid;
 	facts(k, child)->newborn = true;
 	if (input_byte(in) & 1)
 		fork_event(k, t);

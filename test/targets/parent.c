@@ -76,7 +76,7 @@ static void rest(void)
 
 static void *outlive(void *arg)
 {
-	usleep(150000);
+	usleep(400000);
 	_exit(7);
 	return arg;
 }
@@ -147,27 +147,27 @@ static void have_children(void)
 }
 
 static const struct scenario scenarios[] = {
-	{ "exit", exit_three, "pngipwpn", NORMAL },
-	{ "abort", abort_itself, "giwn", NORMAL },
-	{ "fault", fault, "giwn", NORMAL },
+	{ "exit", exit_three, "png.ipwpn", NORMAL },
+	{ "abort", abort_itself, "g.iwn", NORMAL },
+	{ "fault", fault, "g.iwn", NORMAL },
 	{ "terminated", rest, "g.pMipwn", NORMAL },
 	{ "killed", rest_with_threads, "g.Kiwn", NORMAL },
 	{ "stopped", rest, "g.SipwnCiwnTwnCwnKwn", NORMAL },
 	{ "stopped-twice", rest, "g.SwSnCwCnKwn", NORMAL },
 	{ "stopped-threads", rest_with_threads, "g.SiwnCiwnMiwn", NORMAL },
 	{ "killed-while-stopped", rest, "g.SwKwn", NORMAL },
-	{ "stops-itself", stop_itself, "gwnCwwn", NORMAL },
-	{ "stops-often", stop_often, "gwCwwCwwCwwn", NORMAL },
+	{ "stops-itself", stop_itself, "g.wnCwwn", NORMAL },
+	{ "stops-often", stop_often, "g.wCwwCwwCwwn", NORMAL },
 	{ "nobody-waits", stop_itself, "g.C....w", NORMAL },
 	{ "leader-first", leader_first, "gpnwn", NORMAL },
-	{ "group-exit", exit_with_threads, "gwn", NORMAL },
-	{ "exec", exec_program, "gwn", NORMAL },
-	{ "exec-from-thread", exec_from_thread, "gwn", NORMAL },
-	{ "grandchildren", have_children, "gwn", NORMAL },
-	{ "no-stops", stop_itself, "gwnCwwn", NO_STOPS },
-	{ "ignored", exit_three, "gw", IGNORED },
-	{ "ignored-stop", stop_itself, "gwnCwwn", IGNORED },
-	{ "no-wait", exit_three, "gwn", NO_WAIT },
+	{ "group-exit", exit_with_threads, "g.wn", NORMAL },
+	{ "exec", exec_program, "g.wn", NORMAL },
+	{ "exec-from-thread", exec_from_thread, "g.wn", NORMAL },
+	{ "grandchildren", have_children, "g.wn", NORMAL },
+	{ "no-stops", stop_itself, "g.wnCwwn", NO_STOPS },
+	{ "ignored", exit_three, "g.w", IGNORED },
+	{ "ignored-stop", stop_itself, "g.wnCwwn", IGNORED },
+	{ "no-wait", exit_three, "g.wn", NO_WAIT },
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 
@@ -273,7 +273,7 @@ static void take_step(char step)
 		kill(child, SIGTERM);
 		break;
 	default:
-		usleep(60000);
+		usleep(100000);
 	}
 }
 
