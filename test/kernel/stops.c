@@ -113,10 +113,10 @@ TEST(a_signal_given_at_another_stop_is_dropped)
 	CHECK_EQ(WEXITSTATUS(raw_status(pid)), 7);
 }
 
-static void call_getppid(void)
+static void call_getuid(void)
 {
 	for (;;)
-		if (syscall(SYS_getppid) == 4711)
+		if (syscall(SYS_getuid) == 4711)
 			_exit(9);
 }
 
@@ -124,7 +124,7 @@ static void call_getppid(void)
 TEST(the_kernel_tells_entry_from_exit)
 {
 	struct __ptrace_syscall_info info;
-	pid_t pid = raw_child(call_getppid);
+	pid_t pid = raw_child(call_getuid);
 	unsigned ops[4];
 
 	raw_seize(pid, PTRACE_O_TRACESYSGOOD);
@@ -149,13 +149,13 @@ static void to_entry(pid_t pid)
 		CHECK_EQ(raw(PTRACE_SYSCALL, pid, 0, 0), 0);
 		CHECK_EQ(raw_status(pid), EVENT_STATUS(0, SIGTRAP | 0x80));
 		CHECK(raw(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, (uintptr_t)&info) > 0);
-	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_getppid);
+	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY || info.entry.nr != SYS_getuid);
 }
 
 /* How a denial works: one stop less, and the result is what was put there at the entry. */
 TEST(a_skipped_call_returns_what_was_put_there_at_its_entry)
 {
-	pid_t pid = raw_child(call_getppid);
+	pid_t pid = raw_child(call_getuid);
 	struct user_regs_struct regs;
 
 	raw_seize(pid, PTRACE_O_TRACESYSGOOD);
@@ -172,7 +172,7 @@ TEST(a_skipped_call_returns_what_was_put_there_at_its_entry)
 /* The number and arguments can be changed at the entry, the result at the exit. */
 TEST(a_result_changed_at_the_exit_stop_is_what_the_program_sees)
 {
-	pid_t pid = raw_child(call_getppid);
+	pid_t pid = raw_child(call_getuid);
 	struct user_regs_struct regs;
 
 	raw_seize(pid, PTRACE_O_TRACESYSGOOD);

@@ -59,6 +59,8 @@ TEST(a_program_that_cannot_be_run_leaves_no_child)
 	CHECK_EQ(cotrace_spawn(&s, &pid, "/no/such/program", (char *const *)ARGV("x"), NULL),
 		 -ENOENT);
 	CHECK(s == NULL);
+	/* Folders that may not be searched would give EACCES, as with execvp(). */
+	setenv("PATH", "/usr/bin:/bin", 1);
 	CHECK_EQ(cotrace_spawn(&s, &pid, "no-such-program-in-path", (char *const *)ARGV("x"), NULL),
 		 -ENOENT);
 	CHECK_EQ(cotrace_spawn(&s, &pid, "/etc/passwd", (char *const *)ARGV("x"), NULL), -EACCES);
