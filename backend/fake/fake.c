@@ -192,6 +192,9 @@ static int resume(struct backend *b, pid_t tid, enum backend_resume how, int sig
 		return r;
 	if (signo && t->kind != BACKEND_SIGNAL)
 		fake_complain(f, "resume of %d with signal %d at no signal stop", (int)tid, signo);
+	if (how == BACKEND_LISTEN && t->kind != BACKEND_JOB_STOP)
+		fake_complain(f, "resume of %d with LISTEN at a stop of kind %d", (int)tid,
+			      (int)t->kind);
 	t->stands = false;
 	t->how = how;
 	t->kind = BACKEND_NONE;

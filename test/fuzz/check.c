@@ -29,7 +29,7 @@ static void check_parties(struct engine *e, struct task *t)
 		holders += p->holds != 0;
 		offers += (p->holds & RULES_HOLD_OFFER) != 0;
 		/* Nobody but one who waits for it holds a task that runs. */
-		if (t->state == TASK_RUNNING && p->holds)
+		if (t->state == TASK_RUNNING && p->holds && !t->died)
 			FUZZ_CHECK(p->holds == RULES_HOLD_ASKED && p->awaited && t->interrupted);
 		if (p->awaited)
 			FUZZ_CHECK(t->state != TASK_STANDING || !t->announced);
