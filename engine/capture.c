@@ -153,6 +153,26 @@ static void take_iovec(struct piece *p, uint64_t at, uint64_t count, uint64_t li
 	}
 }
 
+/* A pointer and a length, one after the other in a structure at @at. */
+static void take_member(struct piece *p, uint64_t at, const struct wire_slot *slot, uint64_t limit,
+			unsigned word)
+{
+	uint64_t pointer, length;
+	uint8_t raw[16];
+
+	at += (uint64_t)slot->count_arg * word;
+	if (read_memory(p, at, raw, 2 * word) < 2 * word) {
+		p->fault = true;
+		return;
+	}
+	pointer = load_word(raw, word);
+	length = load_word(raw + word, 4);
+	if (slot->kind == COTRACE_CAPTURE_MEMBER_IOVEC)
+		take_iovec(p, pointer, length, limit, word);
+	else if (pointer != 0)
+		take_bytes(p, pointer, length * (slot->unit ? slot->unit : 1));
+}
+
 static void take_slot(struct piece *p, const struct wire_slot *slot, unsigned word)
 {
 	const struct backend_syscall *call = &p->task->call;
@@ -187,6 +207,10 @@ static void take_slot(struct piece *p, const struct wire_slot *slot, unsigned wo
 		break;
 	case COTRACE_CAPTURE_IOVEC:
 		take_iovec(p, at, count, at_exit ? result : UINT64_MAX, word);
+		break;
+	case COTRACE_CAPTURE_MEMBER:
+	case COTRACE_CAPTURE_MEMBER_IOVEC:
+		take_member(p, at, slot, at_exit ? result : UINT64_MAX, word);
 		break;
 	}
 }

@@ -94,7 +94,7 @@ void request_signals(struct request *rq, const struct wire_signals *m)
 
 static bool slot_is_valid(const struct wire_slot *slot)
 {
-	return slot->kind >= COTRACE_CAPTURE_STRING && slot->kind <= COTRACE_CAPTURE_IOVEC &&
+	return slot->kind >= COTRACE_CAPTURE_STRING && slot->kind <= COTRACE_CAPTURE_MEMBER_IOVEC &&
 	       (slot->phase == COTRACE_ENTRY || slot->phase == COTRACE_EXIT) && slot->arg < 6 &&
 	       slot->count_arg < 6 && slot->max <= COTRACE_CAPTURE_BYTES_MAX &&
 	       (slot->kind != COTRACE_CAPTURE_RESULT || slot->phase == COTRACE_EXIT);

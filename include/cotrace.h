@@ -429,8 +429,13 @@ enum cotrace_capture_kind {
 	COTRACE_CAPTURE_LENGTH_AT = 5, /* as many bytes as the 32-bit number at args[count_arg] */
 	COTRACE_CAPTURE_STRINGS = 6,   /* array of string pointers at args[arg], ended by NULL;
 					stored one after another, each with its zero byte */
-	COTRACE_CAPTURE_IOVEC = 7      /* bytes gathered from args[count_arg] iovecs at args[arg];
+	COTRACE_CAPTURE_IOVEC = 7,     /* bytes gathered from args[count_arg] iovecs at args[arg];
 					at exit no more than result */
+	/* A structure at args[arg], such as msghdr: its word number count_arg is a pointer,
+	   the 32-bit number in the next word a length. */
+	COTRACE_CAPTURE_MEMBER = 8,      /* length * unit bytes at the pointer */
+	COTRACE_CAPTURE_MEMBER_IOVEC = 9 /* bytes gathered from length iovecs at the pointer;
+					    at exit no more than result */
 };
 
 struct cotrace_capture {

@@ -192,45 +192,12 @@ static void show_iovec_arg(struct decode *d, const struct arg *a, unsigned reg)
 {
 	const struct cotrace_captured *c = piece(d, reg, COTRACE_CAPTURE_COUNTED, 0);
 	const struct cotrace_captured *gathered = show_captured(d, reg, COTRACE_CAPTURE_IOVEC);
-	const uint8_t *p = gathered ? show_bytes(d, gathered) : NULL;
-	size_t left = gathered ? gathered->size : 0, unit = 2 * d->word;
 	uint64_t count = extent_count(d, a);
-	uint64_t filled = d->exit && a->dir == DIR_OUT && d->ev->syscall.result > 0
-				  ? (uint64_t)d->ev->syscall.result
-				  : UINT64_MAX;
 
-	if (!d->args[reg] || (count && (!c || c->size < unit))) {
+	if (!d->args[reg] || (count && (!c || c->size < 2 * d->word)))
 		show_address(d, reg);
-		return;
-	}
-	out_char(d->out, '[');
-	for (size_t i = 0; i < count; i++) {
-		uint64_t base = 0, length = 0, used, shown;
-
-		if (i)
-			out_mem(d->out, ", ", 2);
-		if ((i + 1) * unit > c->size) {
-			out_mem(d->out, "...", 3);
-			break;
-		}
-		memcpy(&base, show_bytes(d, c) + i * unit, d->word);
-		memcpy(&length, show_bytes(d, c) + i * unit + d->word, d->word);
-		used = length < filled ? length : filled;
-		if (filled != UINT64_MAX)
-			filled -= used;
-		shown = used < left ? used : left;
-		out_str(d->out, "{iov_base=");
-		if (used && !shown)
-			show_pointer(d->out, base);
-		else
-			text_quote(d->out, p, shown, d->style->string_limit, shown < used);
-		out_str(d->out, ", iov_len=");
-		out_u64(d->out, length);
-		out_char(d->out, '}');
-		p = p ? p + shown : p;
-		left -= shown;
-	}
-	out_char(d->out, ']');
+	else
+		message_show_iovecs(d, c, gathered, count, a->dir == DIR_OUT);
 }
 
 static void show_sized_arg(struct decode *d, const struct arg *a, unsigned reg)
@@ -295,6 +262,12 @@ void arg_show(struct decode *d, const struct arg *a, unsigned reg)
 		break;
 	case FORM_SIZED:
 		show_sized_arg(d, a, reg);
+		break;
+	case FORM_MESSAGE:
+		if (piece(d, reg, COTRACE_CAPTURE_BYTES, 1))
+			message_show(d, reg, a->dir == DIR_OUT);
+		else
+			show_address(d, reg);
 		break;
 	}
 }

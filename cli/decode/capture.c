@@ -4,6 +4,7 @@
 #include "cli/decode/structs.h"
 
 #define ADDRESS_MAX 128 /* of a socket address or an option's value */
+#define CONTROL_MAX 512 /* of a message's control data */
 
 /* Adds a slot, or widens the one that already captures the same. */
 static void add_slot(struct syscall *s, struct cotrace_capture slot)
@@ -53,6 +54,32 @@ static size_t sized_max(const struct type *type)
 	return type->show == SHOW_DIRENTS ? COTRACE_CAPTURE_BYTES_MAX : ADDRESS_MAX;
 }
 
+/* A msghdr: its words 0, 2 and 4 point at name, iovecs and control data. */
+static void add_message(struct syscall *s, struct cotrace_capture slot, unsigned limit)
+{
+	const struct {
+		uint8_t kind, word;
+		uint16_t unit, max;
+	} pieces[] = {
+		{ COTRACE_CAPTURE_BYTES, 0, 0,
+		  (uint16_t)struct_layout(STRUCT_msghdr, s->word)->size },
+		{ COTRACE_CAPTURE_MEMBER, 0, 0, ADDRESS_MAX },
+		{ COTRACE_CAPTURE_MEMBER, 2, (uint16_t)(2 * s->word),
+		  limit_bytes(2 * s->word, limit) },
+		{ COTRACE_CAPTURE_MEMBER_IOVEC, 2, 0, limit_bytes(1, 8 * (size_t)limit) },
+		{ COTRACE_CAPTURE_MEMBER, 4, 0, CONTROL_MAX },
+	};
+
+	for (unsigned i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+		slot.kind = pieces[i].kind;
+		slot.count_arg = pieces[i].word;
+		slot.unit = pieces[i].unit;
+		slot.max = pieces[i].max;
+		if (slot.max)
+			add_slot(s, slot);
+	}
+}
+
 static void add_arg(struct syscall *s, const struct arg *a, unsigned reg, unsigned phase,
 		    unsigned limit)
 {
@@ -93,6 +120,9 @@ static void add_arg(struct syscall *s, const struct arg *a, unsigned reg, unsign
 		slot.max = limit_bytes(1, 8 * (size_t)limit);
 		if (slot.max)
 			add_slot(s, slot);
+		break;
+	case FORM_MESSAGE:
+		add_message(s, slot, limit);
 		break;
 	case FORM_SIZED:
 		add_many(s, a, slot, 1, sized_max(&a->type));

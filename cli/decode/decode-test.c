@@ -57,8 +57,9 @@ static void begin(uint32_t arch, int64_t nr, const uint64_t args[6])
 
 #define CALL(name, ...) begin(COTRACE_ARCH_X86_64, SYS_##name, (uint64_t[6]){ __VA_ARGS__ })
 
-/* As the engine would: for the slot that asks for this. */
-static void captured(unsigned kind, unsigned phase, unsigned arg, const void *p, size_t size)
+/* As the engine would: for the slot that asks for this. @word: of a MEMBER slot. */
+static void captured_word(unsigned kind, unsigned phase, unsigned arg, int word, const void *p,
+			  size_t size)
 {
 	const struct syscall *s = table_get(f.ev.arch, f.ev.syscall.nr);
 
@@ -84,6 +85,17 @@ static void captured(unsigned kind, unsigned phase, unsigned arg, const void *p,
 		return;
 	}
 	fail_msg("nothing captures this");
+}
+
+static void captured(unsigned kind, unsigned phase, unsigned arg, const void *p, size_t size)
+{
+	captured_word(kind, phase, arg, -1, p, size);
+}
+
+/* Of the message that sendmsg() is given. */
+static void member(int word, const void *p, size_t size)
+{
+	captured_word(COTRACE_CAPTURE_MEMBER, COTRACE_ENTRY, 1, word, p, size);
 }
 
 static void string_at(unsigned arg, const char *text)
@@ -284,6 +296,28 @@ static void gathered_writes_show_each_piece(void **state)
 	      "{iov_base=\"cccccccccccccccccccccccccccccccc\"..., iov_len=80}], 2) = 82");
 }
 
+static void messages_show_name_data_and_control(void **state)
+{
+	const struct {
+		uint64_t length;
+		int level, type, fd, pad;
+	} control = { 20, SOL_SOCKET, SCM_RIGHTS, 1, 0 };
+	const uint64_t header[] = { 0, 0, 0x3000, 1, 0x4000, 24, 0 };
+	const uint64_t iov[] = { 0x5000, 1 };
+
+	(void)state;
+	CALL(sendmsg, 6, 0x1000, 0);
+	captured(COTRACE_CAPTURE_BYTES, COTRACE_ENTRY, 1, header, sizeof header);
+	member(2, iov, sizeof iov);
+	captured(COTRACE_CAPTURE_MEMBER_IOVEC, COTRACE_ENTRY, 1, "f", 1);
+	member(4, &control, sizeof control);
+	enter();
+	leave(1);
+	shows("sendmsg(6, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=\"f\", iov_len=1}], "
+	      "msg_iovlen=1, msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, "
+	      "cmsg_type=SCM_RIGHTS, cmsg_data=[1]}], msg_controllen=24, msg_flags=0}, 0) = 1");
+}
+
 static void wait_shows_the_status(void **state)
 {
 	const uint32_t status = 2 << 8;
@@ -470,6 +504,7 @@ int main(void)
 		T(lengths_that_change_are_shown_twice),
 		T(poll_shows_what_is_ready_behind_the_result),
 		T(gathered_writes_show_each_piece),
+		T(messages_show_name_data_and_control),
 		T(wait_shows_the_status),
 		T(arguments_follow_the_command),
 		T(clone_shows_only_what_its_flags_use),

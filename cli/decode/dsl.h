@@ -155,5 +155,7 @@
 #define ENV(name) P_(name, T_PTR, FORM_ENV, DIR_IN, EXTENT_ONE, 0)
 #define IOVEC(name, n) P_(name, T_CHARS, FORM_IOVEC, DIR_IN, EXTENT_ARG, n)
 #define OUT_IOVEC(name, n) P_(name, T_CHARS, FORM_IOVEC, DIR_OUT, EXTENT_ARG, n)
+#define MESSAGE(name) P_(name, T_STRUCT(msghdr), FORM_MESSAGE, DIR_IN, EXTENT_ONE, 0)
+#define OUT_MESSAGE(name) P_(name, T_STRUCT(msghdr), FORM_MESSAGE, DIR_OUT, EXTENT_ONE, 0)
 
 #endif

@@ -352,6 +352,20 @@ void show_array(struct decode *d, const struct type *type, const uint8_t *p, siz
 	out_char(d->out, ']');
 }
 
+const struct cotrace_captured *show_member_captured(const struct decode *d, unsigned reg,
+						    unsigned kind, unsigned word)
+{
+	for (unsigned i = 0; i < d->ev->captured_count; i++) {
+		const struct cotrace_captured *c = &d->ev->captured[i];
+
+		if (c->arg == reg && c->slot < d->syscall->slot_count &&
+		    d->syscall->slots[c->slot].kind == kind &&
+		    d->syscall->slots[c->slot].count_arg == word)
+			return c;
+	}
+	return NULL;
+}
+
 const struct cotrace_captured *show_captured(const struct decode *d, unsigned reg, unsigned kind)
 {
 	for (unsigned i = 0; i < d->ev->captured_count; i++) {

@@ -17,6 +17,9 @@ void show_enum(struct out *out, unsigned set, uint64_t v);
 void show_pointer(struct out *out, uint64_t v);
 /* A number, then "<path>" if asked for. */
 void show_fd(struct decode *d, int64_t fd);
+/* What a call's slot captured: the word of its structure that MEMBER is about. */
+const struct cotrace_captured *show_member_captured(const struct decode *d, unsigned reg,
+						    unsigned kind, unsigned word);
 /* What was captured for register @reg, or NULL. */
 const struct cotrace_captured *show_captured(const struct decode *d, unsigned reg, unsigned kind);
 static inline const uint8_t *show_bytes(const struct decode *d, const struct cotrace_captured *c)
@@ -38,6 +41,11 @@ void signal_show_info(struct decode *d, const uint8_t *p, size_t size);
 void process_show_wait_status(struct out *out, uint32_t status);
 void process_show_clone(struct out *out, uint64_t v);
 void process_show_cpuset(struct decode *d, const uint8_t *p, size_t size);
+/* @filled: only as much as the call returned has been stored. */
+void message_show_iovecs(struct decode *d, const struct cotrace_captured *vec,
+			 const struct cotrace_captured *gathered, uint64_t count, bool filled);
+/* A msghdr with name, data and control messages. */
+void message_show(struct decode *d, unsigned reg, bool filled);
 void socket_show_address(struct decode *d, const uint8_t *p, size_t size);
 void socket_show_type(struct out *out, uint64_t v);
 void socket_show_protocol(struct out *out, uint64_t family, uint64_t v);

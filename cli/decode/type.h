@@ -85,7 +85,8 @@ enum form {
 	FORM_STRINGS,  /* as execve's argv */
 	FORM_ENV,      /* a pointer, and how many strings */
 	FORM_IOVEC,    /* with what it points at */
-	FORM_SIZED     /* one of type, as many bytes as count says */
+	FORM_SIZED,    /* one of type, as many bytes as count says */
+	FORM_MESSAGE   /* a msghdr with all that it points at */
 };
 
 #define DIR_IN 1u
