@@ -68,7 +68,7 @@ static void captured_word(unsigned kind, unsigned phase, unsigned arg, int word,
 		struct cotrace_captured *c = &f.ev.captured[f.ev.captured_count];
 
 		if (s->slots[i].kind != kind || s->slots[i].arg != arg ||
-		    s->slots[i].phase != phase)
+		    s->slots[i].phase != phase || (word >= 0 && s->slots[i].count_arg != word))
 			continue;
 		c->slot = (uint8_t)i;
 		c->arg = (uint16_t)arg;
