@@ -433,7 +433,7 @@ enum cotrace_capture_kind {
 					at exit no more than result */
 	/* A structure at args[arg], such as msghdr: its word number count_arg is a pointer,
 	   the 32-bit number in the next word a length. */
-	COTRACE_CAPTURE_MEMBER = 8,      /* length * unit bytes at the pointer */
+	COTRACE_CAPTURE_MEMBER = 8,	 /* length * unit bytes at the pointer */
 	COTRACE_CAPTURE_MEMBER_IOVEC = 9 /* bytes gathered from length iovecs at the pointer;
 					    at exit no more than result */
 };

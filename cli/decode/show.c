@@ -154,53 +154,31 @@ static void show_key(struct out *out, uint64_t v)
 		out_str(out, "IPC_PRIVATE");
 }
 
-void show_value(struct decode *d, const struct type *type, uint64_t v)
+static void show_hex(struct out *out, uint64_t v)
+{
+	if (v)
+		out_hex(out, v);
+	else
+		out_char(out, '0');
+}
+
+/* Kinds that one noun knows about. */
+static void show_special(struct decode *d, const struct type *type, uint64_t v)
 {
 	struct out *out = d->out;
 
-	v = type_narrow(type, d->word, v);
 	switch (type->show) {
-	case SHOW_HEX:
-		if (v)
-			out_hex(out, v);
-		else
-			out_char(out, '0');
-		break;
-	case SHOW_OCT:
-		show_octal(out, v);
-		break;
-	case SHOW_PTR:
-		show_pointer(out, v);
-		break;
-	case SHOW_FLAGS:
-		show_flags(out, type->ref, v, (unsigned)type_size(type, d->word));
-		break;
-	case SHOW_ENUM:
-		show_enum(out, type->ref, v);
-		break;
-	case SHOW_FD:
-		show_fd(d, (int64_t)v);
-		break;
-	case SHOW_DIRFD:
-		show_dirfd(d, (int64_t)v);
-		break;
 	case SHOW_FMODE:
 		file_show_mode(out, v);
 		break;
 	case SHOW_DEV:
 		file_show_dev(out, v);
 		break;
-	case SHOW_ID:
-		show_id(out, v);
-		break;
 	case SHOW_SIGNAL:
 		decode_signal_name(out, (int64_t)v);
 		break;
 	case SHOW_SIGSET:
 		signal_show_set(out, v);
-		break;
-	case SHOW_RLIM:
-		show_rlim(out, v, (unsigned)type_size(type, d->word));
 		break;
 	case SHOW_CLONE:
 		process_show_clone(out, v);
@@ -214,11 +192,50 @@ void show_value(struct decode *d, const struct type *type, uint64_t v)
 	case SHOW_SOCKOPT:
 		socket_show_option(out, d->args[type->ref], v);
 		break;
+	case SHOW_RLIM:
+		show_rlim(out, v, (unsigned)type_size(type, d->word));
+		break;
 	case SHOW_KEY:
 		show_key(out, v);
 		break;
 	default:
 		show_number(d, type, v);
+	}
+}
+
+void show_value(struct decode *d, const struct type *type, uint64_t v)
+{
+	v = type_narrow(type, d->word, v);
+	switch (type->show) {
+	case SHOW_DEC:
+		show_number(d, type, v);
+		break;
+	case SHOW_HEX:
+		show_hex(d->out, v);
+		break;
+	case SHOW_OCT:
+		show_octal(d->out, v);
+		break;
+	case SHOW_PTR:
+		show_pointer(d->out, v);
+		break;
+	case SHOW_FLAGS:
+		show_flags(d->out, type->ref, v, (unsigned)type_size(type, d->word));
+		break;
+	case SHOW_ENUM:
+		show_enum(d->out, type->ref, v);
+		break;
+	case SHOW_FD:
+		show_fd(d, (int64_t)v);
+		break;
+	case SHOW_DIRFD:
+		show_dirfd(d, (int64_t)v);
+		break;
+	case SHOW_ID:
+		show_id(d->out, v);
+		break;
+	default:
+		show_special(d, type, v);
 	}
 }
 

@@ -45,7 +45,6 @@ enum show {
 	SHOW_SOCKOPT,  /* an option of the level that is the argument ref */
 	SHOW_PORT,
 	SHOW_KEY, /* of System V IPC */
-	SHOW_BPF_SIZE,
 	/* In memory only. */
 	SHOW_MEMORY_ONLY,
 	SHOW_STRUCT = SHOW_MEMORY_ONLY, /* ref: a structure */

@@ -215,13 +215,28 @@ static void end_call(struct tracer *tr, struct task *task, uint64_t time_ns)
 	task->in_call = false;
 }
 
+/* The task that is in execve(), and so takes over the process. */
+static int32_t successor(const struct tracer *tr, const struct cotrace_event *ev)
+{
+	for (unsigned i = 0; i < tr->target_count; i++)
+		for (size_t n = 0; n < tr->targets[i].tasks.capacity; n++) {
+			const struct task *task = tr->targets[i].tasks.slots[n];
+
+			if (task && task->pid == ev->pid && task->id != ev->task && task->in_call &&
+			    !strncmp(task->call.call->name, "execve", 6))
+				return task->tid;
+		}
+	return ev->pid;
+}
+
 static void show_exit(struct tracer *tr, const struct cotrace_event *ev)
 {
 	struct out *out = &tr->out;
 
-	if (ev->exit.cause == COTRACE_EXIT_EXEC) {
+	/* The process's first task does not exit: it becomes another one. */
+	if (ev->exit.cause == COTRACE_EXIT_EXEC && ev->tid == ev->pid) {
 		out_str(out, "+++ superseded by execve in pid ");
-		out_i64(out, ev->pid);
+		out_i64(out, successor(tr, ev));
 		out_str(out, " +++");
 	} else if (ev->exit.signo) {
 		out_str(out, "+++ killed by ");
