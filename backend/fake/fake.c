@@ -301,6 +301,7 @@ static const struct backend_ops ops = {
 	.disposition = disposition,
 	.syscall_get = fake_syscall_get,
 	.syscall_set = fake_syscall_set,
+	.syscall_restore = fake_syscall_restore,
 	.syscall_deny = fake_syscall_deny,
 	.result_set = fake_result_set,
 	.siginfo_set = fake_siginfo_set,

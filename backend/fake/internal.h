@@ -14,6 +14,8 @@ struct fake_task *fake_expect(struct fake *f, pid_t tid, bool stands, const char
 /* look.c: reading and changing what stands. */
 int fake_syscall_get(struct backend *b, pid_t tid, struct backend_syscall *call);
 int fake_syscall_set(struct backend *b, pid_t tid, const struct backend_syscall *call);
+int fake_syscall_restore(struct backend *b, pid_t tid, const struct backend_syscall *made,
+			 const struct backend_syscall *original);
 int fake_syscall_deny(struct backend *b, pid_t tid, int64_t result);
 int fake_result_set(struct backend *b, pid_t tid, int64_t result);
 int fake_siginfo_set(struct backend *b, pid_t tid, const siginfo_t *info);
@@ -22,7 +24,7 @@ int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf,
 uint32_t fake_task_arch(struct backend *b, pid_t tid);
 int fake_memory_open(struct backend *b, pid_t pid, bool writable);
 ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
-ssize_t fake_memory_write(struct backend *b, pid_t pid, int fd, uint64_t at, const void *buf,
+ssize_t fake_memory_write(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,
 			  size_t size);
 
 #endif

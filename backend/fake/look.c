@@ -42,6 +42,18 @@ int fake_syscall_set(struct backend *b, pid_t tid, const struct backend_syscall 
 	return r;
 }
 
+int fake_syscall_restore(struct backend *b, pid_t tid, const struct backend_syscall *made,
+			 const struct backend_syscall *original)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = at_kind(f, tid, BACKEND_SYSCALL_EXIT, "syscall_restore");
+
+	(void)made;
+	return fake_called(f,
+			   (struct fake_call){ FAKE_SYSCALL_RESTORE, tid, .value = original->nr },
+			   t ? 0 : -ESRCH);
+}
+
 int fake_syscall_deny(struct backend *b, pid_t tid, int64_t result)
 {
 	struct fake *f = fake_of(b);
@@ -184,6 +196,7 @@ ssize_t fake_memory_write(struct backend *b, pid_t tid, int fd, uint64_t at, con
 			    : to == NULL ? -EFAULT
 					 : 0);
 
+	(void)fd;
 	(void)fd;
 	if (r < 0 || to == NULL)
 		return r;
