@@ -111,8 +111,10 @@ static uint64_t load_word(const uint8_t *from, unsigned size)
 	return v;
 }
 
-static void take_strings(struct piece *p, uint64_t at, unsigned word)
+/* Of each string at most @each bytes, so that a long one does not crowd out the others. */
+static void take_strings(struct piece *p, uint64_t at, unsigned word, size_t each)
 {
+	size_t max = p->max;
 	uint8_t raw[8];
 
 	while (!p->fault && !p->more) {
@@ -125,11 +127,15 @@ static void take_strings(struct piece *p, uint64_t at, unsigned word)
 		string = load_word(raw, word);
 		if (string == 0)
 			return;
+		if (each && each < max - p->used)
+			p->max = p->used + each;
 		take_string(p, string);
-		if (p->used >= p->max) {
+		p->max = max;
+		if (p->used >= max) {
 			p->more = true;
 			return;
 		}
+		p->more = false;
 		p->buf[p->used++] = 0;
 		at += word;
 	}
@@ -203,7 +209,7 @@ static void take_slot(struct piece *p, const struct wire_slot *slot, unsigned wo
 		break;
 	}
 	case COTRACE_CAPTURE_STRINGS:
-		take_strings(p, at, word);
+		take_strings(p, at, word, slot->unit);
 		break;
 	case COTRACE_CAPTURE_IOVEC:
 		take_iovec(p, at, count, at_exit ? result : UINT64_MAX, word);

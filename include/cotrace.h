@@ -428,7 +428,8 @@ enum cotrace_capture_kind {
 	COTRACE_CAPTURE_RESULT = 4,    /* result * unit bytes at args[arg]; exit only */
 	COTRACE_CAPTURE_LENGTH_AT = 5, /* as many bytes as the 32-bit number at args[count_arg] */
 	COTRACE_CAPTURE_STRINGS = 6,   /* array of string pointers at args[arg], ended by NULL;
-					stored one after another, each with its zero byte */
+					stored one after another, each with its zero byte; of
+					  each at most unit bytes, 0: no limit */
 	COTRACE_CAPTURE_IOVEC = 7,     /* bytes gathered from args[count_arg] iovecs at args[arg];
 					at exit no more than result */
 	/* A structure at args[arg], such as msghdr: its word number count_arg is a pointer,
@@ -443,7 +444,7 @@ struct cotrace_capture {
 	uint8_t phase;	   /* COTRACE_ENTRY or COTRACE_EXIT */
 	uint8_t arg;	   /* 0..5 */
 	uint8_t count_arg; /* 0..5 */
-	uint16_t unit;	   /* 0 means 1 */
+	uint16_t unit;	   /* 0 means 1; STRINGS: 0 means no limit */
 	uint16_t max;	   /* bytes; 0: COTRACE_CAPTURE_BYTES_MAX */
 };
 

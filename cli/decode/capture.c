@@ -107,6 +107,7 @@ static void add_arg(struct syscall *s, const struct arg *a, unsigned reg, unsign
 		break;
 	case FORM_STRINGS:
 		slot.kind = COTRACE_CAPTURE_STRINGS;
+		slot.unit = limit_bytes(1, limit + 1); /* one more tells that it is longer */
 		add_slot(s, slot);
 		break;
 	case FORM_ENV:
