@@ -8,6 +8,11 @@
 #include "cli/decode/show.h"
 #include "cli/decode/text.h"
 
+bool file_is_device(uint64_t mode)
+{
+	return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
 void file_show_mode(struct out *out, uint64_t v)
 {
 	static const struct {
@@ -34,9 +39,9 @@ void file_show_mode(struct out *out, uint64_t v)
 void file_show_dev(struct out *out, uint64_t v)
 {
 	out_str(out, "makedev(");
-	out_hex(out, major(v));
+	show_hex(out, major(v));
 	out_str(out, ", ");
-	out_hex(out, minor(v));
+	show_hex(out, minor(v));
 	out_char(out, ')');
 }
 

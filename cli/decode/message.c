@@ -24,7 +24,7 @@ static void show_iovec(struct decode *d, const uint8_t *vec, struct gathered *g)
 	used = length < g->filled ? length : g->filled;
 	shown = used < g->left ? used : g->left;
 	out_str(d->out, "{iov_base=");
-	if (used && !shown)
+	if (!base || (used && !shown))
 		show_pointer(d->out, base);
 	else
 		text_quote(d->out, g->p, shown, d->style->string_limit, shown < used);

@@ -14,6 +14,8 @@ void show_array(struct decode *d, const struct type *type, const uint8_t *p, siz
 		bool more);
 void show_flags(struct out *out, unsigned set, uint64_t v, unsigned width);
 void show_enum(struct out *out, unsigned set, uint64_t v);
+/* Zero without a prefix. */
+void show_hex(struct out *out, uint64_t v);
 void show_pointer(struct out *out, uint64_t v);
 /* A number, then "<path>" if asked for. */
 void show_fd(struct decode *d, int64_t fd);
@@ -28,6 +30,7 @@ static inline const uint8_t *show_bytes(const struct decode *d, const struct cot
 }
 
 /* By noun. */
+bool file_is_device(uint64_t mode);
 void file_show_mode(struct out *out, uint64_t v);
 void file_show_dev(struct out *out, uint64_t v);
 void file_show_dirents(struct decode *d, const uint8_t *p, size_t size, bool more, bool wide);

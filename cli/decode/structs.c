@@ -9,6 +9,8 @@
 #define X(n, type) { #n, type, MEMBER_VERBOSE, 0 },
 #define N(n, type) { #n, type, MEMBER_NONZERO, 0 },
 #define W(n, type, flags) { #n, type, MEMBER_WHEN, 0, flags },
+#define D(n, type) { #n, type, MEMBER_DEVICE, 0, 0 },
+#define S(n, type) { #n, type, MEMBER_NO_DEVICE, 0, 0 },
 #define A(n, type, count) { #n, type, MEMBER_SHOWN, count },
 #define AX(n, type, count) { #n, type, MEMBER_VERBOSE, count },
 #define PAD(type, count) { "", type, MEMBER_PAD, count },

@@ -19,9 +19,11 @@ enum struct_id {
 enum member_mode {
 	MEMBER_END,
 	MEMBER_SHOWN,
-	MEMBER_VERBOSE, /* only with -v; else "..." */
-	MEMBER_NONZERO, /* only when not zero */
-	MEMBER_WHEN,	/* only when the structure begins with one of these flags */
+	MEMBER_VERBOSE,	  /* only with -v; else "..." */
+	MEMBER_NONZERO,	  /* only when not zero */
+	MEMBER_WHEN,	  /* only when the structure begins with one of these flags */
+	MEMBER_DEVICE,	  /* only when the file mode before it is a device's; else -v */
+	MEMBER_NO_DEVICE, /* the other way round */
 	MEMBER_PAD
 };
 

@@ -10,9 +10,9 @@
 #include "cli/command.h"
 #include "cli/trace/tracer.h"
 
-#define BATCH 512     /* events of one session before the next one's turn */
-#define NAP_NS 300000 /* a pause lets events gather: waking for each costs the target time */
-#define FLUSH_MS 100  /* a file need not be written at once */
+#define BATCH 512      /* events of one session before the next one's turn */
+#define NAP_NS 1000000 /* a pause lets events gather: waking for each costs the target time */
+#define FLUSH_MS 100   /* a file need not be written at once */
 
 /* Returns how many events it took. */
 static int drain(struct tracer *tr, struct target *target)
