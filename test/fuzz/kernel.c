@@ -27,9 +27,12 @@ void kernel_init(struct kernel *k, struct fake *f)
 
 static bool has_event(const struct fake *f, pid_t tid)
 {
-	for (size_t i = 0; i < f->event_count; i++)
-		if (f->events[(f->event_head + i) % FAKE_EVENTS].tid == tid)
+	for (size_t i = 0; i < f->event_count; i++) {
+		const struct backend_event *ev = &f->events[(f->event_head + i) % FAKE_EVENTS];
+
+		if (ev->tid == tid || (ev->kind == BACKEND_EXEC && ev->exec.former_tid == tid))
 			return true;
+	}
 	return false;
 }
 

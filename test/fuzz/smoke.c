@@ -55,13 +55,13 @@ int main(int argc, char **argv)
 	unsigned long count = argc > 1 ? strtoul(argv[1], &end, 10) : 1;
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
 
+	log_init();
 	if (end != NULL && *end != '\0') {
 		for (int i = 1; i < argc; i++)
 			if (run_file(argv[i]))
 				return 1;
 		return 0;
 	}
-	log_init();
 	signal(SIGABRT, tell_seed);
 	signal(SIGSEGV, tell_seed);
 	for (unsigned long i = 0; i < count; i++) {

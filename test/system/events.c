@@ -209,7 +209,7 @@ TEST(exec_by_a_thread_keeps_the_id_of_the_one_that_called_it)
 	s = spawned(&t, NULL, (const char *const[]){ "execs", "1", "thread", NULL });
 	subscribe(s, COTRACE_EVENT_CLONE, COTRACE_NOTE);
 	subscribe(s, COTRACE_EVENT_TASK_EXIT, COTRACE_NOTE);
-	subscribe(s, COTRACE_EVENT_EXEC, COTRACE_NOTE);
+	subscribe(s, COTRACE_EVENT_EXEC, COTRACE_STOP);
 	subscribe(s, COTRACE_EVENT_PROCESS_EXIT, COTRACE_NOTE);
 	cotrace_resume(s, 0);
 	do {
@@ -228,6 +228,7 @@ TEST(exec_by_a_thread_keeps_the_id_of_the_one_that_called_it)
 	CHECK_EQ(ev.tid, t.pid);
 	CHECK_EQ(ended, 3);
 	CHECK_EQ(task_of(s, t.pid), caller);
+	cotrace_answer(s, &ev, NULL);
 	skip_to(s, &ev, COTRACE_EVENT_PROCESS_EXIT);
 	CHECK_EQ(ev.exit.code, 0);
 	cotrace_close(s);

@@ -112,11 +112,8 @@ static bool an_inotify(struct wait *w)
 
 static bool a_timerfd(struct wait *w)
 {
-	struct itimerspec spec = { .it_value = timeout_of(w) };
-
 	w->fd = timerfd_create(CLOCK_MONOTONIC, 0);
-	MUST(timerfd_settime(w->fd, 0, &spec, NULL) == 0);
-	return true;
+	return w->fd >= 0;
 }
 
 static bool a_signalfd(struct wait *w)
@@ -438,6 +435,15 @@ static long block_read(struct wait *w)
 	return OR_ERRNO(read(w->fd, bytes, sizeof bytes));
 }
 
+static long block_timerfd(struct wait *w)
+{
+	struct itimerspec spec = { .it_value = timeout_of(w) };
+	uint64_t ticks;
+
+	MUST(timerfd_settime(w->fd, 0, &spec, NULL) == 0);
+	return OR_ERRNO(read(w->fd, &ticks, sizeof ticks));
+}
+
 static long block_write(struct wait *w)
 {
 	return OR_ERRNO(write(w->wake_fd, "x", 1));
@@ -562,7 +568,7 @@ const struct kind kinds[] = {
 	{ "read_pipe", false, a_pipe, block_read, wake_by_byte },
 	{ "read_eventfd", false, an_eventfd, block_read, wake_eventfd },
 	{ "read_inotify", false, an_inotify, block_read, NULL },
-	{ "read_timerfd", true, a_timerfd, block_read, NULL },
+	{ "read_timerfd", true, a_timerfd, block_timerfd, NULL },
 	{ "read_signalfd", false, a_signalfd, block_read, NULL },
 	{ "read_tty", false, a_tty, block_read, NULL },
 	{ "write_pipe", false, a_full_pipe, block_write, wake_writer },
