@@ -21,17 +21,17 @@ void birth_start(struct task *t)
 	struct backend *b = t->engine->backend;
 	bool covered = t->process != NULL && !list_empty(&t->process->covers);
 
+	if (t->process == NULL) {
+		b->ops->detach(b, t->tid, 0);
+		task_free(t);
+		return;
+	}
 	if (t->ev.kind == BACKEND_EXITING) {
 		/* It was killed before it ever ran. */
 		struct backend_event ev = t->ev;
 
 		t->state = TASK_RUNNING;
 		task_event(t->engine, &ev);
-		return;
-	}
-	if (t->process == NULL) {
-		b->ops->detach(b, t->tid, 0);
-		task_free(t);
 		return;
 	}
 	t->kind = covered ? COTRACE_EVENT_TASK_START : 0;

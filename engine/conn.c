@@ -17,6 +17,7 @@
 #define CONNS_MAX 8192
 #define DATAGRAMS_A_TURN 32
 #define REPLIES_MAX (4u << 20) /* bytes a client may leave unread */
+#define WAITERS_MAX 256	       /* per connection */
 #define HELLO_NS (10 * CLOCK_SECOND)
 
 static void hello_late(struct timer *timer)
@@ -196,10 +197,9 @@ static void flush_replies(struct conn *c)
 	bool events_left =
 		c->session && c->session->main == c && !queue_is_empty(&c->session->queue);
 
-	if (r < 0 && r != -EAGAIN)
+	/* Not broken(): whoever replies may be walking what the session's end takes away. */
+	if ((r < 0 && r != -EAGAIN) || c->replies.bytes > REPLIES_MAX)
 		conn_mark_dead(c);
-	else if (c->replies.bytes > REPLIES_MAX)
-		broken(c);
 	else
 		conn_want_write(c, r == -EAGAIN || events_left);
 }
@@ -259,6 +259,7 @@ static void answer(struct waiter *w)
 
 	list_remove(&w->in_engine);
 	timer_cancel(&w->timer);
+	w->conn->waiters--;
 	if (w->request == WIRE_STOP) {
 		out = conn_reply_begin(w->conn, WIRE_R_STOP, w->cookie, -1);
 		if (out != NULL) {
@@ -278,10 +279,11 @@ static void waited_long_enough(struct timer *timer)
 
 int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadline)
 {
-	struct waiter *w = calloc(1, sizeof *w);
+	struct waiter *w = c->waiters < WAITERS_MAX ? calloc(1, sizeof *w) : NULL;
 
 	if (w == NULL)
 		return -ENOMEM;
+	c->waiters++;
 	w->conn = c;
 	w->session = c->session;
 	w->cookie = cookie;
@@ -306,6 +308,7 @@ static void drop(struct waiter *w)
 {
 	list_remove(&w->in_engine);
 	timer_cancel(&w->timer);
+	w->conn->waiters--;
 	free(w);
 }
 

@@ -75,10 +75,10 @@ void request_stop(struct request *rq, const struct wire_stop *m)
 
 	if (r == 0)
 		r = for_reach(rq, m->task, m->reach, hold_new, task_hold);
-	if (r == 0 && m->wait && rq->session->unstood &&
-	    !(rq->header->flags & WIRE_REQUEST_NO_REPLY))
-		r = waiter_add(rq->conn, WIRE_STOP, rq->header->cookie, CLOCK_NEVER);
-	else
+	/* One who waits too often is told at once that tasks are still to stand. */
+	if (r < 0 || !m->wait || rq->session->unstood == 0 ||
+	    (rq->header->flags & WIRE_REQUEST_NO_REPLY) ||
+	    waiter_add(rq->conn, WIRE_STOP, rq->header->cookie, CLOCK_NEVER) < 0)
 		reply_stop(rq, r);
 	session_flush(rq->session);
 }

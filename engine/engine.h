@@ -184,6 +184,7 @@ struct conn {
 	pid_t pid;
 	uid_t uid;
 	struct queue replies;
+	unsigned waiters;
 	bool dead;
 	struct timer timer; /* HELLO must come */
 };

@@ -9,11 +9,22 @@ static void exit_stop_over(struct timer *timer)
 {
 	struct task *t = list_entry(timer, struct task, timer);
 
-	/* Nothing may delay death (R6). */
 	for (size_t i = 0; i < t->rules.count; i++)
 		rules_release(&t->rules, &t->rules.parties[i], ~0u);
 	log_debug("exit stop of %d is over", (int)t->tid);
 	task_proceed(t);
+}
+
+/* Nothing may delay death (R6): all holds and offers together have this long. */
+static bool is_overdue(const struct task *t)
+{
+	return t->ev.kind == BACKEND_EXITING && !list_linked(&t->timer.node);
+}
+
+void task_limit_exit_stop(struct task *t)
+{
+	timer_set(&t->engine->timers, &t->timer, clock_now_ns() + ENGINE_EXIT_STOP_NS,
+		  exit_stop_over);
 }
 
 /* One session's turn. */
@@ -28,6 +39,8 @@ static void ask(struct task *t, struct rules_party *p)
 		rules_told(&t->rules, p);
 		return;
 	}
+	if (is_overdue(t))
+		mode = COTRACE_NOTE;
 	event_of_stop(t, &ev);
 	if (p->reoffer)
 		ev.flags |= COTRACE_EV_REOFFER;
@@ -39,7 +52,7 @@ static void ask(struct task *t, struct rules_party *p)
 	if (mode == COTRACE_NOTE) {
 		rules_told(&t->rules, p);
 		event_emit(s, &ev);
-		if (s->queue_full && !(s->flags & COTRACE_LOSSY)) {
+		if (s->queue_full && !(s->flags & COTRACE_LOSSY) && !is_overdue(t)) {
 			rules_hold(&t->rules, p, RULES_HOLD_QUEUE);
 			task_note_hold(p, t->kind, 0);
 		}
@@ -53,9 +66,6 @@ static void ask(struct task *t, struct rules_party *p)
 	}
 	rules_offered(&t->rules, p);
 	task_note_hold(p, t->kind, seq);
-	if (t->kind == COTRACE_EVENT_TASK_EXIT)
-		timer_set(&t->engine->timers, &t->timer, clock_now_ns() + ENGINE_EXIT_STOP_NS,
-			  exit_stop_over);
 }
 
 /* What a signal stop leaves to do: broken calls, and the signal that goes on. */

@@ -90,7 +90,7 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
-	bool suspended = t->disturbed && ev->syscall.interrupted &&
+	bool suspended = t->disturbed && ev->syscall.interrupted && !t->call_denied &&
 			 !b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
 
 	task_set_disturbed(t, false);
@@ -238,6 +238,7 @@ static void dispatch(struct task *t, const struct backend_event *ev)
 		break;
 	case BACKEND_EXITING:
 		stand(t, ev, COTRACE_EVENT_TASK_EXIT);
+		task_limit_exit_stop(t);
 		death_exiting(t);
 		break;
 	default:

@@ -233,8 +233,10 @@ void task_reoffer(struct task *t, struct session *s)
 	struct backend *b = t->engine->backend;
 	struct backend_syscall now;
 
-	if (t->kind != COTRACE_EVENT_SYSCALL_ENTRY || !task_stands(t))
+	if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY)
 		return;
+	/* Made again after a stop, it was passed without a word: now it is another one. */
+	t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
 	if (!(t->flags & COTRACE_EV_DENIED) && b->ops->syscall_get(b, t->tid, &now) == 0)
 		t->call = now;
 	if (rules_changed(&t->rules, s->id))
