@@ -132,13 +132,17 @@ static void json_engine(const struct look *l)
 /* An engine may have left since it was listed: that is no failure. */
 static int show(const pid_t *engines, int count, bool json)
 {
-	int status = 0;
+	int status = 0, others = 0;
 	bool first = true;
 
 	for (int i = 0; i < count; i++) {
 		struct look l;
 		int r = look_open(&l, engines[i]);
 
+		if (r == -EPERM) {
+			others++;
+			continue;
+		}
 		if (r) {
 			if (r != -ENOENT && r != -ESHUTDOWN && r != -ESRCH)
 				status = complain(EXIT_FAILURE, "engine %d cannot be asked: %s",
@@ -158,7 +162,9 @@ static int show(const pid_t *engines, int count, bool json)
 			print_engine(&l);
 		look_close(&l);
 	}
-	if (first && !json)
+	if (others && !json)
+		printf("%d engine%s of other users\n", others, others == 1 ? "" : "s");
+	else if (first && !json)
 		puts("no engine is running: nothing is being traced");
 	return status;
 }

@@ -2,6 +2,7 @@
 /* Opening sessions: attach, spawn, and what they subscribe to. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,17 +73,55 @@ static int subscribe_calls(struct tracer *tr, struct cotrace *s)
 	return r;
 }
 
-static int subscribe(struct tracer *tr, struct cotrace *s)
+static int capture_calls(struct tracer *tr, struct cotrace *s, uint32_t arch)
 {
 	const struct filter *f = &tr->options.filter;
+	bool i386 = arch == COTRACE_ARCH_I386;
+
+	if (tr->options.summary_only || (i386 && !cotrace_has_feature(COTRACE_FEATURE_I386)))
+		return 0;
+	return capture_arch(s, arch, i386 ? &f->i386 : &f->x86_64);
+}
+
+/*
+ * There are hundreds of calls: what the target is not made of now, but might exec, can
+ * follow in subscribe_rest() while it runs.
+ */
+static int subscribe(struct tracer *tr, struct cotrace *s, uint32_t arch)
+{
 	int r = subscribe_events(tr, s);
 
-	if (!r && !tr->options.summary_only) {
-		r = capture_arch(s, COTRACE_ARCH_X86_64, &f->x86_64);
-		if (!r && cotrace_has_feature(COTRACE_FEATURE_I386))
-			r = capture_arch(s, COTRACE_ARCH_I386, &f->i386);
-	}
+	if (!r)
+		r = capture_calls(tr, s, arch);
 	return r ? r : subscribe_calls(tr, s);
+}
+
+static int subscribe_rest(struct tracer *tr, struct cotrace *s, uint32_t arch)
+{
+	return capture_calls(tr, s,
+			     arch == COTRACE_ARCH_I386 ? COTRACE_ARCH_X86_64 : COTRACE_ARCH_I386);
+}
+
+/* Of the program in a file; for a script that of its interpreter, most likely. */
+static uint32_t arch_of_file(const char *path)
+{
+	unsigned char head[20] = { 0 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
+
+	if (fd >= 0)
+		close(fd);
+	return n == sizeof head && !memcmp(head, "\177ELF", 4) && head[18] == 3 /* EM_386 */
+		       ? COTRACE_ARCH_I386
+		       : COTRACE_ARCH_X86_64;
+}
+
+static uint32_t arch_of_process(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	return arch_of_file(path);
 }
 
 static void learn_tasks(struct target *target)
@@ -131,6 +170,7 @@ static bool is_covered(struct tracer *tr, pid_t pid)
 static int attach(struct tracer *tr, pid_t pid)
 {
 	struct target *target = &tr->targets[tr->target_count];
+	uint32_t arch = arch_of_process(pid);
 	int r;
 
 	if (is_covered(tr, pid))
@@ -138,7 +178,9 @@ static int attach(struct tracer *tr, pid_t pid)
 	progress_begin(pid);
 	r = cotrace_attach(&target->session, pid, session_options(tr));
 	if (!r)
-		r = subscribe(tr, target->session);
+		r = subscribe(tr, target->session, arch);
+	if (!r)
+		r = subscribe_rest(tr, target->session, arch);
 	progress_end();
 	if (r) {
 		cotrace_close(target->session);
@@ -211,10 +253,26 @@ static int not_run(const char *name, int error)
 			strerror(-error));
 }
 
+/* The command is there, so what is missing is the engine, or its #! interpreter. */
+static int no_engine(const char *path)
+{
+	struct cotrace_explanation e = { .size = sizeof e };
+
+	if (cotrace_explain(getppid(), &e) == 0 && e.reason == COTRACE_REASON_NO_ENGINE)
+		return complain(EXIT_FAILURE, "%s", e.sentence);
+	return complain(EXIT_NOT_FOUND, "%s: its interpreter is not there", path);
+}
+
+static int refused(int error)
+{
+	return complain(EXIT_FAILURE, "the engine refused a subscription: %s", strerror(-error));
+}
+
 static int spawn(struct tracer *tr)
 {
 	struct target *target = &tr->targets[tr->target_count];
 	char **argv = tr->options.command, *path = NULL;
+	uint32_t arch;
 	int r = find_command(argv[0], &path);
 
 	if (r)
@@ -222,25 +280,23 @@ static int spawn(struct tracer *tr)
 	tr->program = path;
 	r = cotrace_spawn(&target->session, &tr->child, path, argv, session_options(tr));
 	if (r == -ENOENT)
-		return complain(EXIT_FAILURE,
-				"cotrace-engine was not found, or %s needs an "
-				"interpreter that is not there; see cotrace(1)",
-				path);
+		return no_engine(path);
 	if (r)
 		return not_run(argv[0], r);
 	target->pid = tr->child;
 	tr->target_count++;
 	tr->live++;
-	r = subscribe(tr, target->session);
+	arch = arch_of_file(path);
+	r = subscribe(tr, target->session, arch);
 	if (r)
-		return complain(EXIT_FAILURE, "the engine refused a subscription: %s",
-				strerror(-r));
+		return refused(r);
 	learn_tasks(target);
 	if (tr->paths)
 		paths_learn(tr->paths, tr->child);
 	start_show(tr, target);
 	cotrace_resume(target->session, 0);
-	return 0;
+	r = subscribe_rest(tr, target->session, arch);
+	return r == -ESHUTDOWN ? 0 : r ? refused(r) : 0;
 }
 
 int sessions_open(struct tracer *tr)
