@@ -109,9 +109,11 @@ async def main(pid):
 
 
 if __name__ == '__main__':
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
         sys.exit('Usage: asyncio_trace.py PID')
     try:
         asyncio.run(main(int(sys.argv[1])))
     except (KeyboardInterrupt, BrokenPipeError):
         pass
+    except OSError as error:
+        sys.exit(f'asyncio_trace.py: {error}; `cotrace why {sys.argv[1]}` says more')

@@ -9,10 +9,16 @@ int main(int argc, char **argv)
 {
 	struct cotrace *s;
 	struct cotrace_event ev = { .size = sizeof ev };
-	int r = cotrace_attach(&s, argc > 1 ? atoi(argv[1]) : 0, NULL);
+	int r;
 
+	if (argc != 2) {
+		fprintf(stderr, "Usage: first_session PID\n");
+		return 2;
+	}
+	r = cotrace_attach(&s, atoi(argv[1]), NULL);
 	if (r < 0) {
-		fprintf(stderr, "Usage: first_session PID (%s)\n", strerror(-r));
+		fprintf(stderr, "first_session: %s: %s; `cotrace why %s` says more\n", argv[1],
+			strerror(-r), argv[1]);
 		return 1;
 	}
 	cotrace_subscribe_syscalls(s, COTRACE_ARCH_ANY, COTRACE_ENTRY, NULL, COTRACE_NOTE);

@@ -98,12 +98,17 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--receive") == 0)
 		return receiver();
-	sock = start_receiver();
-	r = cotrace_attach(&s, argc > 1 ? atoi(argv[1]) : 0, NULL);
+	if (argc != 2) {
+		fprintf(stderr, "Usage: pass_fd PID\n");
+		return 2;
+	}
+	r = cotrace_attach(&s, atoi(argv[1]), NULL);
 	if (r < 0) {
-		fprintf(stderr, "Usage: pass_fd PID (%s)\n", strerror(-r));
+		fprintf(stderr, "pass_fd: %s: %s; `cotrace why %s` says more\n", argv[1],
+			strerror(-r), argv[1]);
 		return 1;
 	}
+	sock = start_receiver();
 	cotrace_subscribe_syscalls(s, COTRACE_ARCH_ANY, COTRACE_ENTRY, NULL, COTRACE_NOTE);
 	sleep(1);
 	/* All events that are there must be taken first: a batch is not handed over in part. */

@@ -60,10 +60,16 @@ int main(int argc, char **argv)
 {
 	struct cotrace_explanation why = { .size = sizeof why };
 	struct cotrace_options options = { .size = sizeof options, .role = COTRACE_OBSERVER };
-	pid_t pid = argc > 1 ? atoi(argv[1]) : 0;
 	struct cotrace *s;
-	int r = cotrace_attach(&s, pid, &options);
+	pid_t pid;
+	int r;
 
+	if (argc != 2) {
+		fprintf(stderr, "Usage: poll_loop PID\n");
+		return 2;
+	}
+	pid = atoi(argv[1]);
+	r = cotrace_attach(&s, pid, &options);
 	if (r < 0) {
 		cotrace_explain(pid, &why);
 		fprintf(stderr, "poll_loop: %s: %s\n", strerror(-r), why.sentence);

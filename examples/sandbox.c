@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = guard(s);
 	if (r < 0) {
-		fprintf(stderr, "sandbox: %s\n", strerror(-r));
+		fprintf(stderr, "sandbox: %s: %s\n", argv[2], strerror(-r));
 		return 1;
 	}
 	cotrace_resume(s, 0);

@@ -53,10 +53,16 @@ int main(int argc, char **argv)
 	struct cotrace_options options = { .size = sizeof options, .role = COTRACE_OBSERVER };
 	struct io_uring ring;
 	struct cotrace *s;
-	int r = cotrace_attach(&s, argc > 1 ? atoi(argv[1]) : 0, &options);
+	int r;
 
+	if (argc != 2) {
+		fprintf(stderr, "Usage: uring_loop PID\n");
+		return 2;
+	}
+	r = cotrace_attach(&s, atoi(argv[1]), &options);
 	if (r < 0) {
-		fprintf(stderr, "Usage: uring_loop PID (%s)\n", strerror(-r));
+		fprintf(stderr, "uring_loop: %s: %s; `cotrace why %s` says more\n", argv[1],
+			strerror(-r), argv[1]);
 		return 1;
 	}
 	r = io_uring_queue_init(8, &ring, 0);
