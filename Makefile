@@ -72,6 +72,7 @@ install: build
 	@$(MESON) configure $(BUILD) --prefix '$(PREFIX)'
 	@ninja -C $(BUILD) -j $(JOBS)
 	@$(MESON) install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir '$(DESTDIR)')
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || PATH="$$PATH:/sbin:/usr/sbin" ldconfig
 
 clean:
 	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_FUZZ)
