@@ -171,6 +171,10 @@ static void show_env_arg(struct decode *d, unsigned reg)
 	uint64_t v;
 	size_t n;
 
+	if (d->style->verbose) {
+		show_strings_arg(d, reg);
+		return;
+	}
 	show_address(d, reg);
 	if (!c)
 		return;

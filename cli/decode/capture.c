@@ -162,7 +162,17 @@ static void add_changed(struct syscall *s, unsigned limit)
 			add_arg(s, &s->call->args[i], i, COTRACE_EXIT, limit);
 }
 
-void capture_slots(struct syscall *s, unsigned string_limit)
+/* The strings themselves, where else they are only counted. */
+static void add_environment(struct syscall *s)
+{
+	for (unsigned i = 0; i < ARGS_MAX && s->call->args[i].name; i++)
+		if (s->call->args[i].form == FORM_ENV)
+			add_slot(s, (struct cotrace_capture){ .kind = COTRACE_CAPTURE_STRINGS,
+							      .phase = COTRACE_ENTRY,
+							      .arg = (uint8_t)i });
+}
+
+void capture_slots(struct syscall *s, unsigned string_limit, bool verbose)
 {
 	const struct call *call;
 
@@ -172,4 +182,6 @@ void capture_slots(struct syscall *s, unsigned string_limit)
 	for (unsigned at = 0; (call = syscall_each_signature(s, &at));)
 		add_signature(s, call, COTRACE_EXIT, string_limit);
 	add_changed(s, string_limit);
+	if (verbose)
+		add_environment(s);
 }

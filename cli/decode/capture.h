@@ -6,6 +6,6 @@
 #include "cli/decode/table.h"
 
 /* Fills s->slots from the signatures: all that is read at entry, then at exit. */
-void capture_slots(struct syscall *s, unsigned string_limit);
+void capture_slots(struct syscall *s, unsigned string_limit, bool verbose);
 
 #endif

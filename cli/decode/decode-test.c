@@ -521,6 +521,6 @@ int main(void)
 
 	if (table_init() < 0)
 		return EXIT_FAILURE;
-	table_capture(32);
+	table_capture(32, false);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

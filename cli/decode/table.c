@@ -210,12 +210,12 @@ int table_init(void)
 	return r;
 }
 
-void table_capture(unsigned string_limit)
+void table_capture(unsigned string_limit, bool verbose)
 {
 	for (unsigned i = 0; i < SYSCALL_MAX; i++)
 		for (unsigned a = 0; a < 2; a++)
 			if (table[a][i].call)
-				capture_slots(&table[a][i], string_limit);
+				capture_slots(&table[a][i], string_limit, verbose);
 }
 
 /* Edits that lead from @a to @b, up to 4. */

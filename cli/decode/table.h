@@ -23,8 +23,9 @@ struct syscall {
 
 /* Returns 0 or -ENOMEM. To be called once, before all else. */
 int table_init(void);
-/* Makes every call's slots: what has to be captured to show strings of that length. */
-void table_capture(unsigned string_limit);
+/* Makes every call's slots: what has to be captured to show strings of that length;
+   @verbose: environments too. */
+void table_capture(unsigned string_limit, bool verbose);
 /* NULL for a number that is not known. */
 const struct syscall *table_get(uint32_t arch, int64_t nr);
 /* Number of a call by name; -1 when the architecture has none. */

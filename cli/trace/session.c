@@ -275,9 +275,9 @@ static int spawn(struct tracer *tr)
 	uint32_t arch;
 	int r = find_command(argv[0], &path);
 
+	tr->program = path;
 	if (r)
 		return not_run(argv[0], r);
-	tr->program = path;
 	r = cotrace_spawn(&target->session, &tr->child, path, argv, session_options(tr));
 	if (r == -ENOENT)
 		return no_engine(path);

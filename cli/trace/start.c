@@ -29,14 +29,14 @@ static uint8_t *add_piece(struct tracer *tr, struct cotrace_event *ev, unsigned 
 	return tr->data;
 }
 
-static void add_argv(struct tracer *tr, struct cotrace_event *ev, char **argv)
+static void add_strings(struct tracer *tr, struct cotrace_event *ev, unsigned arg, char **argv)
 {
 	size_t size = 0, at = 0;
 	uint8_t *to;
 
 	for (size_t i = 0; argv[i]; i++)
 		size += strlen(argv[i]) + 1;
-	to = add_piece(tr, ev, COTRACE_CAPTURE_STRINGS, 1, &size);
+	to = add_piece(tr, ev, COTRACE_CAPTURE_STRINGS, arg, &size);
 	for (size_t i = 0; argv[i] && at < size; i++) {
 		size_t n = strlen(argv[i]) + 1;
 
@@ -84,7 +84,8 @@ void start_show(struct tracer *tr, struct target *target)
 	ev.syscall.args[1] = (uintptr_t)tr->options.command;
 	ev.syscall.args[2] = (uintptr_t)environ;
 	add_memory(tr, &ev, COTRACE_CAPTURE_STRING, 0, tr->program, strlen(tr->program));
-	add_argv(tr, &ev, tr->options.command);
+	add_strings(tr, &ev, 1, tr->options.command);
+	add_strings(tr, &ev, 2, environ);
 	add_memory(tr, &ev, COTRACE_CAPTURE_BYTES, 2, environ, (n + 1) * sizeof *environ);
 	event_take(tr, target, &ev);
 	ev.kind = COTRACE_EVENT_SYSCALL_EXIT;

@@ -212,7 +212,7 @@ int trace_main(int argc, char **argv)
 		fputs(trace_help, stdout);
 		return 0;
 	}
-	table_capture(tr.options.string_limit);
+	table_capture(tr.options.string_limit, tr.options.verbose);
 	status = prepare(&tr);
 	if (!status)
 		status = sessions_open(&tr);
