@@ -127,11 +127,6 @@ static struct ptrace_task *stopped_task(struct ptrace_backend *b, pid_t tid)
 	return t;
 }
 
-static void dead_task(struct ptrace_backend *b, pid_t tid)
-{
-	free(map_take(&b->tasks, (uint64_t)tid));
-}
-
 bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_event *ev)
 {
 	struct ptrace_task *t;
@@ -141,7 +136,7 @@ bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_ev
 	ev->pc = ev->sp = 0;
 	log_debug("wait %d status %x", (int)tid, (unsigned)status);
 	if (!WIFSTOPPED(status)) {
-		dead_task(b, tid);
+		ptrace_task_forget(b, tid);
 		ev->kind = BACKEND_DEAD;
 		ev->exit.status = status;
 		return true;
@@ -149,6 +144,7 @@ bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_ev
 	t = stopped_task(b, tid);
 	if (t == NULL)
 		return false;
+	wait_stopped(b, t);
 	place_stopped(b, tid);
 	/* When this fails SIGKILL took it out of the stop: its death follows. */
 	return stop_event(b, t, status, ev);

@@ -10,13 +10,17 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "engine/backend.h"
 
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
-	uint32_t arch; /* of the last stop; 0 before the first */
+	uint32_t arch;	     /* of the last stop; 0 before the first */
+	bool interrupted;    /* a stop was asked for and has not come */
+	uint64_t stopped_at; /* number of its last stop among all */
+	struct list likely;  /* to stop next: in ptrace_wait.expected or .recent */
 	struct {
 		bool active; /* a call was put back and has not been made again yet */
 		uint64_t pc; /* where it will be made */
@@ -30,9 +34,12 @@ struct ptrace_wait {
 	uint64_t armed; /* when the timer fires; CLOCK_NEVER: not armed */
 	bool scan_due;	/* a stop may have been hidden behind another's SIGCHLD */
 	uint64_t scan_not_before;
-	unsigned since_io; /* events since fds were last looked at */
-	pid_t resumed;	   /* the task that was let run last */
-	unsigned early;	   /* how often it had stopped before the engine could sleep, of late */
+	struct list expected; /* tasks that were interrupted, or are to be looked at once */
+	struct list recent;   /* tasks that stopped of late, in that order */
+	uint64_t stops;	      /* so far */
+	unsigned since_io;    /* events since fds were last looked at */
+	bool signals_due;     /* ... and signals are to be looked at too */
+	unsigned early; /* how often a stop was there before the engine could sleep, of late */
 };
 
 /* Where tasks wake: see place.c. */
@@ -66,7 +73,9 @@ static inline struct ptrace_task *ptrace_task(struct ptrace_backend *b, pid_t ti
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | \
 	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE)
 
-/* ops.c: ptrace(2) as the kernel has it: the result, or -errno. */
+/* ops.c: forgets a task that is gone. */
+void ptrace_task_forget(struct ptrace_backend *b, pid_t tid);
+/* ptrace(2) as the kernel has it: the result, or -errno. */
 long ptrace_call(long request, pid_t tid, uintptr_t address, uintptr_t data);
 
 /* wait.c */
@@ -74,6 +83,10 @@ int wait_init(struct ptrace_backend *b);
 void wait_deinit(struct ptrace_backend *b);
 int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline);
 int wait_watch_fd(struct backend *base, int fd);
+/* @t has stopped. */
+void wait_stopped(struct ptrace_backend *b, struct ptrace_task *t);
+/* @t is to stop soon, or (not @sure) is worth one look. */
+void wait_expect(struct ptrace_backend *b, struct ptrace_task *t, bool sure);
 
 /* classify.c: turns a wait status into an event. False: nothing for the engine. */
 bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_event *ev);

@@ -33,19 +33,31 @@ static void op_adopted(struct backend *base, pid_t tid)
 	t->tid = tid;
 }
 
+void ptrace_task_forget(struct ptrace_backend *b, pid_t tid)
+{
+	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)tid);
+
+	if (t != NULL)
+		list_remove(&t->likely);
+	free(t);
+}
+
 static void op_renamed(struct backend *base, pid_t former, pid_t tid)
 {
-	struct ptrace_backend *b = ptrace_backend(base);
-
 	/* The stop was reported for @tid, and what it is now is known by that name. */
-	free(map_take(&b->tasks, (uint64_t)former));
+	ptrace_task_forget(ptrace_backend(base), former);
 	(void)tid;
 }
 
 static int op_interrupt(struct backend *base, pid_t tid)
 {
-	(void)base;
-	return (int)ptrace_call(PTRACE_INTERRUPT, tid, 0, 0);
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t = ptrace_task(b, tid);
+	int r = (int)ptrace_call(PTRACE_INTERRUPT, tid, 0, 0);
+
+	if (r == 0 && t != NULL)
+		wait_expect(b, t, true);
+	return r;
 }
 
 static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, int signo)
@@ -64,15 +76,12 @@ static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, i
 	r = ptrace_call(requests[how], tid, 0, (uintptr_t)signo);
 	if (placed)
 		place_after_wake(b, tid);
-	b->wait.resumed = tid;
 	return (int)r;
 }
 
 static int op_detach(struct backend *base, pid_t tid, int signo)
 {
-	struct ptrace_backend *b = ptrace_backend(base);
-
-	free(map_take(&b->tasks, (uint64_t)tid));
+	ptrace_task_forget(ptrace_backend(base), tid);
 	return (int)ptrace_call(PTRACE_DETACH, tid, 0, (uintptr_t)signo);
 }
 

@@ -23,7 +23,9 @@
 #define IO_EVERY 32	    /* a busy target must not keep clients waiting */
 #define SCAN_CHEAP_TASKS 32 /* below this a scan costs less than deciding about it */
 #define EARLY_MAX 16
-#define SCAN_SHARE 8 /* a scan of cost c is followed by 8 c without one */
+#define SCAN_SHARE 16	/* a scan of cost c is followed by 16 c without one */
+#define RECENT 16	/* so many stops back */
+#define LOOKS_IN_VAIN 8 /* a task may take its time to stop */
 
 int wait_init(struct ptrace_backend *b)
 {
@@ -38,6 +40,8 @@ int wait_init(struct ptrace_backend *b)
 	if (sigprocmask(SIG_BLOCK, &b->wait.signals, NULL) < 0)
 		return -errno;
 	b->wait.armed = CLOCK_NEVER;
+	list_init(&b->wait.expected);
+	list_init(&b->wait.recent);
 	return timer_create(CLOCK_MONOTONIC, &event, &b->wait.timer) < 0 ? -errno : 0;
 }
 
@@ -84,25 +88,98 @@ static bool take(struct ptrace_backend *b, pid_t tid, struct backend_event *ev)
 	return got > 0 && classify(b, got, status, ev);
 }
 
-static bool scan(struct ptrace_backend *b, struct backend_event *ev)
+void wait_stopped(struct ptrace_backend *b, struct ptrace_task *t)
 {
-	bool cheap = b->tasks.count <= SCAN_CHEAP_TASKS;
-	uint64_t start = cheap ? 0 : clock_now_ns();
+	struct ptrace_wait *w = &b->wait;
+
+	list_remove(&t->likely);
+	list_append(&w->recent, &t->likely);
+	t->interrupted = false;
+	t->stopped_at = ++w->stops;
+}
+
+void wait_expect(struct ptrace_backend *b, struct ptrace_task *t, bool sure)
+{
+	list_remove(&t->likely);
+	list_append(&b->wait.expected, &t->likely);
+	t->interrupted = t->interrupted || sure;
+}
+
+static bool look_at_expected(struct ptrace_backend *b, struct backend_event *ev)
+{
+	struct ptrace_wait *w = &b->wait;
+	int in_vain = 0;
+
+	while (in_vain < LOOKS_IN_VAIN && !list_empty(&w->expected)) {
+		struct ptrace_task *t = list_entry(w->expected.next, struct ptrace_task, likely);
+
+		list_remove(&t->likely);
+		if (t->interrupted) {
+			list_append(&w->expected, &t->likely);
+			in_vain++;
+		}
+		if (take(b, t->tid, ev))
+			return true;
+	}
+	return false;
+}
+
+static bool look_at_recent(struct ptrace_backend *b, struct backend_event *ev)
+{
+	struct ptrace_wait *w = &b->wait;
+
+	list_for_each (&w->recent, node, after) {
+		struct ptrace_task *t = list_entry(node, struct ptrace_task, likely);
+
+		if (w->stops - t->stopped_at >= RECENT)
+			list_remove(&t->likely);
+		else if (take(b, t->tid, ev))
+			return true;
+	}
+	return false;
+}
+
+/* One had stopped unheard: it may be one of many. By tid that is found out in O(1) for each. */
+static void expect_all(struct ptrace_backend *b)
+{
+	struct ptrace_task *t;
+	size_t at = 0;
+
+	while ((t = map_walk(&b->tasks, &at)) != NULL)
+		if (!list_linked(&t->likely))
+			wait_expect(b, t, false);
+}
+
+static bool scan_all(struct ptrace_backend *b, struct backend_event *ev)
+{
 	int status;
 	pid_t got;
 
-	if (!cheap && start < b->wait.scan_not_before)
-		return false;
 	while ((got = waitpid(-1, &status, __WALL | WNOHANG)) > 0)
 		if (classify(b, got, status, ev))
 			return true;
 	b->wait.scan_due = false;
-	if (!cheap) {
-		uint64_t now = clock_now_ns();
-
-		b->wait.scan_not_before = now + SCAN_SHARE * (now - start);
-	}
 	return false;
+}
+
+static bool scan(struct ptrace_backend *b, struct backend_event *ev)
+{
+	uint64_t start, end;
+	bool found;
+
+	if (b->tasks.count <= SCAN_CHEAP_TASKS)
+		return scan_all(b, ev);
+	if (look_at_expected(b, ev) || look_at_recent(b, ev))
+		return true;
+	start = clock_now_ns();
+	if (start < b->wait.scan_not_before)
+		return false;
+	found = scan_all(b, ev);
+	end = clock_now_ns();
+	b->wait.scan_not_before = end + SCAN_SHARE * (end - start);
+	if (found)
+		expect_all(b);
+	return found;
 }
 
 /* Those can have stopped, or been killed as they stood, while @tid's signal was pending. */
@@ -130,20 +207,19 @@ static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool 
 }
 
 /*
- * On one CPU the task that is woken often takes the CPU at once and has stopped again before
+ * On one CPU a task that is woken often takes the CPU at once and has stopped again before
  * the engine comes back from resume(). When that is how it goes, look before sleeping; the
- * SIGCHLD stays pending, which spares queueing the next. Only for a task that runs alone:
- * nobody else's stop can be overlooked then.
+ * SIGCHLD stays pending, which spares queueing the next.
  */
 static bool stopped_early(struct ptrace_backend *b, struct backend_event *ev)
 {
 	struct ptrace_wait *w = &b->wait;
 
-	if (b->tasks.count != 1 || w->scan_due || w->resumed == 0)
+	if (w->signals_due || list_empty(&w->recent))
 		return false;
 	if (w->early < EARLY_MAX / 2 && ++w->early < EARLY_MAX / 2)
 		return false; /* seldom; try again after a while */
-	if (take(b, w->resumed, ev)) {
+	if (look_at_recent(b, ev)) {
 		w->early = EARLY_MAX;
 		return true;
 	}
@@ -159,10 +235,12 @@ int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
 
 	if (++w->since_io >= IO_EVERY) {
 		w->since_io = 0;
+		w->signals_due = true;
 		return 0;
 	}
 	if (stopped_early(b, ev))
 		return 1;
+	w->signals_due = false;
 	for (;;) {
 		uint64_t until = deadline;
 
