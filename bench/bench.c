@@ -128,14 +128,37 @@ static void print_row(const struct bench_table *table, const struct bench_row *r
 	printf("  %7.3f %7.3f %7.3f\n", median, ratio[0], ratio[n - 1]);
 }
 
+/* Jiffies since boot; *idle: of them idle, over all CPUs. */
+static double jiffies(double *idle)
+{
+	double v[8] = { 0 }, all = 0;
+	FILE *f = fopen("/proc/stat", "r");
+
+	if (f != NULL && fscanf(f, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2],
+				&v[3], &v[4], &v[5], &v[6], &v[7]) == 8)
+		for (int i = 0; i < 8; i++)
+			all += v[i];
+	if (f != NULL)
+		fclose(f);
+	*idle = v[3] + v[4];
+	return all;
+}
+
+/* How busy others keep the machine: per cent of all CPUs. */
+static double others(void)
+{
+	double idle[2], all[2];
+
+	all[0] = jiffies(&idle[0]);
+	usleep(500000);
+	all[1] = jiffies(&idle[1]);
+	return all[1] > all[0] ? 100 - 100 * (idle[1] - idle[0]) / (all[1] - all[0]) : 0;
+}
+
 static void print_head(const struct bench_table *table)
 {
-	double load = 0;
-
-	if (getloadavg(&load, 1) < 1)
-		load = 0;
-	printf("\n%s; %s; load before: %.1f\n", table->title,
-	       table->cpu < 0 ? "not pinned" : "all on one CPU", load);
+	printf("\n%s; %s; CPUs busy before: %.0f%%\n", table->title,
+	       table->cpu < 0 ? "not pinned" : "all on one CPU", others());
 	printf("  %-46s %11s %11s %11s  %7s %7s %7s\n", table->unit, "median", "min", "max",
 	       "ratio", "min", "max");
 }
