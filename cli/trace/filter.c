@@ -63,12 +63,12 @@ static int add_regex(struct filter *f, const char *pattern)
 	int added;
 
 	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
-		return complain(EXIT_FAILURE, "/%s is not a regular expression (see regex(7))",
+		return complain(EXIT_USAGE, "/%s is not a regular expression (see regex(7))",
 				pattern);
 	added = add_matching(f, has_pattern, &regex);
 	regfree(&regex);
 	if (!added)
-		return complain(EXIT_FAILURE, "no system call matches /%s", pattern);
+		return complain(EXIT_USAGE, "no system call matches /%s", pattern);
 	return 0;
 }
 
@@ -77,11 +77,11 @@ static int unknown_name(const char *name)
 	const char *nearest = table_nearest(name);
 
 	if (nearest)
-		return complain(EXIT_FAILURE, "%s is no system call and no class; did you mean %s?",
+		return complain(EXIT_USAGE, "%s is no system call and no class; did you mean %s?",
 				name, nearest);
-	return complain(EXIT_FAILURE,
+	return complain(EXIT_USAGE,
 			"%s is no system call and no class (file, desc, process, network, "
-			"signal, memory, ipc)",
+			"signal, memory, ipc, creds, clock, stat, statfs)",
 			name);
 }
 
@@ -138,7 +138,7 @@ static int add_signal(struct filter *f, const char *name)
 	int n = signal_number(name);
 
 	if (n < 0)
-		return complain(EXIT_FAILURE, "%s is no signal; kill -l lists them", name);
+		return complain(EXIT_USAGE, "%s is no signal; kill -l lists them", name);
 	f->signals |= 1ull << (n - 1);
 	return 0;
 }
@@ -214,7 +214,7 @@ int filter_parse(struct filter *f, const char *expression)
 		if (!strncmp(expression, forms[i].prefix, strlen(forms[i].prefix)))
 			return forms[i].parse(f, expression + strlen(forms[i].prefix));
 	if (equals && *expression != '/')
-		return complain(EXIT_FAILURE, "-e %.*s= is not known; use trace=SET or signal=SET",
+		return complain(EXIT_USAGE, "-e %.*s= is not known; use trace=SET or signal=SET",
 				(int)(equals - expression), expression);
 	return parse_calls(f, expression);
 }

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -144,12 +146,24 @@ static void learn_tasks(struct target *target)
 	free(v);
 }
 
+static int bad_engine(void)
+{
+	const char *path = getenv("COTRACE_ENGINE");
+
+	return complain(EXIT_FAILURE,
+			"%s does not answer as an engine of this version of cotrace; %s",
+			path ? path : "what is installed as cotrace-engine",
+			path ? "unset COTRACE_ENGINE" : "install cotrace anew");
+}
+
 static int explain(pid_t pid, int error)
 {
 	struct cotrace_explanation e = { .size = sizeof e };
 
 	if (cotrace_explain(pid, &e) == 0 && e.reason != COTRACE_REASON_NONE && e.sentence[0])
 		return complain(EXIT_FAILURE, "%s", e.sentence);
+	if (error == -EPROTO)
+		return bad_engine();
 	return complain(EXIT_FAILURE, "process %d cannot be attached to: %s", (int)pid,
 			strerror(-error));
 }
@@ -253,14 +267,38 @@ static int not_run(const char *name, int error)
 			strerror(-error));
 }
 
-/* The command is there, so what is missing is the engine, or its #! interpreter. */
-static int no_engine(const char *path)
+/* What keeps us from tracing even a child of ours; false if nothing is known. */
+static bool why_no_child(struct cotrace_explanation *e)
+{
+	pid_t child = fork();
+	int r;
+
+	if (child < 0)
+		return false;
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	r = cotrace_explain(child, e);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return r == 0 &&
+	       (e->reason == COTRACE_REASON_NO_ENGINE || e->reason == COTRACE_REASON_SECCOMP ||
+		(e->reason == COTRACE_REASON_YAMA && e->detail > 1));
+}
+
+/* The command is there and can be executed. */
+static int not_spawned(const char *name, const char *path, int error)
 {
 	struct cotrace_explanation e = { .size = sizeof e };
 
-	if (cotrace_explain(getppid(), &e) == 0 && e.reason == COTRACE_REASON_NO_ENGINE)
+	if (error == -EPROTO)
+		return bad_engine();
+	if ((error == -ENOENT || error == -EPERM) && why_no_child(&e))
 		return complain(EXIT_FAILURE, "%s", e.sentence);
-	return complain(EXIT_NOT_FOUND, "%s: its interpreter is not there", path);
+	if (error == -ENOENT)
+		return complain(EXIT_NOT_FOUND, "%s: its interpreter is not there", path);
+	return not_run(name, error);
 }
 
 static int refused(int error)
@@ -279,13 +317,12 @@ static int spawn(struct tracer *tr)
 	if (r)
 		return not_run(argv[0], r);
 	r = cotrace_spawn(&target->session, &tr->child, path, argv, session_options(tr));
-	if (r == -ENOENT)
-		return no_engine(path);
 	if (r)
-		return not_run(argv[0], r);
+		return not_spawned(argv[0], path, r);
 	target->pid = tr->child;
 	tr->target_count++;
 	tr->live++;
+	tr->several = tr->target_count > 1;
 	arch = arch_of_file(path);
 	r = subscribe(tr, target->session, arch);
 	if (r)
