@@ -117,7 +117,7 @@ static void a_policy_judges_again_what_was_changed_after_its_word(void **state)
 	fake_push_entry(st->kernel, PID, 42, 7);
 	settle(st);
 	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
-	granted(debugger, STOP, stop, task_id(st, PID), COTRACE_ONE, 0);
+	stop_task(debugger, PID);
 	answer(policy, &ev, COTRACE_PASS, 0);
 	assert_false(runs(st, PID));
 	fake_task(st->kernel, PID)->call.nr = 59; /* as registers written would make it */
@@ -152,14 +152,14 @@ static void a_policy_judges_a_call_changed_while_it_is_made_again(void **state)
 	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
 	answer(policy, &ev, COTRACE_PASS, 0);
 	fake_task(st->kernel, PID)->can_put_back = true;
-	granted(debugger, STOP, stop, task_id(st, PID), COTRACE_ONE, 0);
+	stop_task(debugger, PID);
 	exit.syscall = (struct backend_syscall){ .arch = 1, .nr = 42, .args[0] = 7 };
 	exit.syscall.interrupted = true;
 	fake_push(st->kernel, &exit);
 	settle(st);
 	expect(debugger, COTRACE_EVENT_STOP_DONE);
 	resume_all(debugger);
-	granted(debugger, STOP, stop, task_id(st, PID), COTRACE_ONE, 0);
+	stop_task(debugger, PID);
 	fake_push_entry(st->kernel, PID, 42, 7);
 	settle(st);
 	expect_none(policy);
@@ -189,7 +189,7 @@ static void memory_written_by_one_makes_the_others_judge_again(void **state)
 	fake_push_entry(st->kernel, PID, 42, FAKE_MEMORY_AT);
 	settle(st);
 	ev = expect(debugger, COTRACE_EVENT_SYSCALL_ENTRY);
-	granted(debugger, STOP, stop, task_id(st, PID), COTRACE_ONE, 0);
+	stop_task(debugger, PID);
 	answer(debugger, &ev, COTRACE_PASS, 0);
 	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
 	answer(policy, &ev, COTRACE_PASS, 0);
@@ -306,24 +306,22 @@ static void a_kernel_that_refuses_a_verdict_is_told_and_the_call_passes(void **s
 	assert_true(runs(st, PID));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_call_meets_the_newest_session_first_and_the_policy_last),
-		T(a_result_meets_the_policy_first_and_the_newest_session_last),
-		T(a_denial_is_seen_by_later_sessions_and_undone_by_none),
-		T(what_was_denied_keeps_its_result),
-		T(a_policy_judges_again_what_was_changed_after_its_word),
-		T(a_policy_judges_a_call_changed_while_it_is_made_again),
-		T(memory_written_by_one_makes_the_others_judge_again),
-		T(a_signal_is_replaced_then_suppressed),
-		T(a_signal_that_nobody_wants_is_delivered),
-		T(a_verdict_that_does_not_fit_is_refused_and_passes),
-		T(an_answer_to_a_stop_that_is_over_does_nothing),
-		T(a_session_closed_while_it_is_asked_counts_as_passed),
-		T(a_kernel_that_refuses_a_verdict_is_told_and_the_call_passes),
+		STAGED(a_call_meets_the_newest_session_first_and_the_policy_last),
+		STAGED(a_result_meets_the_policy_first_and_the_newest_session_last),
+		STAGED(a_denial_is_seen_by_later_sessions_and_undone_by_none),
+		STAGED(what_was_denied_keeps_its_result),
+		STAGED(a_policy_judges_again_what_was_changed_after_its_word),
+		STAGED(a_policy_judges_a_call_changed_while_it_is_made_again),
+		STAGED(memory_written_by_one_makes_the_others_judge_again),
+		STAGED(a_signal_is_replaced_then_suppressed),
+		STAGED(a_signal_that_nobody_wants_is_delivered),
+		STAGED(a_verdict_that_does_not_fit_is_refused_and_passes),
+		STAGED(an_answer_to_a_stop_that_is_over_does_nothing),
+		STAGED(a_session_closed_while_it_is_asked_counts_as_passed),
+		STAGED(a_kernel_that_refuses_a_verdict_is_told_and_the_call_passes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,13 +27,19 @@ int stage_setup(void **state)
 	return 0;
 }
 
-static void client_free(struct client *c)
+void client_forget(struct client *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		free(c->messages[i].body);
 		if (c->messages[i].fd >= 0)
 			close(c->messages[i].fd);
 	}
+	c->count = 0;
+}
+
+static void client_free(struct client *c)
+{
+	client_forget(c);
 	free(c->messages);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -186,12 +192,20 @@ static void work(struct stage *st)
 void settle(struct stage *st)
 {
 	work(st);
-	/* Notes may be kept back for half a millisecond. */
-	virtual_clock_advance(CLOCK_MS);
-	engine_turn(st->engine, 0);
-	work(st);
+	/* Notes may be kept back for half a millisecond, also those of timers. */
+	for (int i = 0; i < 2; i++) {
+		virtual_clock_advance(CLOCK_MS);
+		engine_turn(st->engine, 0);
+		work(st);
+	}
 	for (size_t i = 0; i < st->client_count; i++)
-		receive(st->clients[i]);
+		if (!st->clients[i]->deaf)
+			receive(st->clients[i]);
+}
+
+void turn(struct stage *st)
+{
+	engine_turn(st->engine, 0);
 }
 
 void pass_time(struct stage *st, uint64_t ns)
@@ -369,6 +383,16 @@ void answer(struct client *c, const struct seen *ev, unsigned action, int64_t va
 void resume_all(struct client *c)
 {
 	granted(c, RESUME, resume, 0, COTRACE_ALL);
+}
+
+void stop_all(struct client *c)
+{
+	granted(c, STOP, stop, 0, COTRACE_ALL, 0);
+}
+
+void stop_task(struct client *c, pid_t tid)
+{
+	granted(c, STOP, stop, task_id(c->stage, tid), COTRACE_ONE, 0);
 }
 
 uint64_t task_id(struct stage *st, pid_t tid)

@@ -30,6 +30,7 @@ struct client {
 	struct stage *stage;
 	int fd;
 	bool hung_up;
+	bool deaf; /* does not read */
 	uint64_t cookie;
 	uint64_t session;
 	struct message *messages; /* not taken yet, in order */
@@ -72,6 +73,7 @@ struct seen {
 /* Fixtures for cmocka: a stage with one process PID of one task; nobody is attached. */
 int stage_setup(void **state);
 int stage_teardown(void **state);
+#define STAGED(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 /* A client; it has said HELLO. */
 struct client *client_new(struct stage *st);
@@ -98,8 +100,13 @@ void client_send(struct client *c, int fd);
 void settle(struct stage *st);
 void pass_time(struct stage *st, uint64_t ns);
 
+/* One turn without a look at the sockets: for many events in a row. */
+void turn(struct stage *st);
+
 /* The next message of the type, out of order. False: there is none. */
 bool client_take(struct client *c, unsigned type, struct message *out);
+/* Throws away what has come. */
+void client_forget(struct client *c);
 int client_reply_error(struct client *c, unsigned request_type);
 /* Takes the next event, whatever it is; kind 0: none. */
 struct seen next_event(struct client *c);
@@ -113,6 +120,9 @@ void subscribe_calls(struct client *c, unsigned phases, unsigned mode);
 void subscribe_signals(struct client *c, uint64_t set, unsigned mode);
 void answer(struct client *c, const struct seen *ev, unsigned action, int64_t value);
 void resume_all(struct client *c);
+/* Holds all of the target, or one task, and does not wait. */
+void stop_all(struct client *c);
+void stop_task(struct client *c, pid_t tid);
 uint64_t task_id(struct stage *st, pid_t tid);
 bool runs(struct stage *st, pid_t tid);
 
