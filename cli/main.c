@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <cotrace.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 
@@ -100,7 +102,15 @@ static int help(int argc, char **argv)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* A session's fd must not take the place of one that was closed: we would print into it. */
+static void fill_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", (fd ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+}
+
+static int run(int argc, char **argv)
 {
 	const struct command *c;
 
@@ -121,4 +131,17 @@ int main(int argc, char **argv)
 		return complain(EXIT_USAGE, "there is no command %s; 'cotrace help' lists them",
 				argv[1]);
 	return c->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	fill_standard_fds();
+	status = run(argc, argv);
+	errno = 0;
+	if (fflush(stdout) || ferror(stdout))
+		return complain(EXIT_FAILURE, "standard output cannot be written: %s",
+				strerror(errno ? errno : EIO));
+	return status;
 }
