@@ -15,10 +15,13 @@
 #include "cli/trace/progress.h"
 #include "cli/trace/tracer.h"
 
-static const struct cotrace_options *session_options(const struct tracer *tr)
+/* A tracer only watches: nothing it does can change a target. */
+static const struct cotrace_options *session_options(const struct tracer *tr,
+						     enum cotrace_role role)
 {
 	static struct cotrace_options options = { .size = sizeof options };
 
+	options.role = role;
 	options.scope = tr->options.follow ? COTRACE_TREE : COTRACE_PROCESS;
 	return &options;
 }
@@ -190,7 +193,7 @@ static int attach(struct tracer *tr, pid_t pid)
 	if (is_covered(tr, pid))
 		return 0;
 	progress_begin(pid);
-	r = cotrace_attach(&target->session, pid, session_options(tr));
+	r = cotrace_attach(&target->session, pid, session_options(tr, COTRACE_OBSERVER));
 	if (!r)
 		r = subscribe(tr, target->session, arch);
 	if (!r)
@@ -316,7 +319,8 @@ static int spawn(struct tracer *tr)
 	tr->program = path;
 	if (r)
 		return not_run(argv[0], r);
-	r = cotrace_spawn(&target->session, &tr->child, path, argv, session_options(tr));
+	r = cotrace_spawn(&target->session, &tr->child, path, argv,
+			  session_options(tr, COTRACE_CONTROLLER));
 	if (r)
 		return not_spawned(argv[0], path, r);
 	target->pid = tr->child;
@@ -332,7 +336,9 @@ static int spawn(struct tracer *tr)
 		paths_learn(tr->paths, tr->child);
 	start_show(tr, target);
 	cotrace_resume(target->session, 0);
-	r = subscribe_rest(tr, target->session, arch);
+	r = cotrace_attenuate(target->session);
+	if (!r)
+		r = subscribe_rest(tr, target->session, arch);
 	return r == -ESHUTDOWN ? 0 : r ? refused(r) : 0;
 }
 
