@@ -61,6 +61,8 @@
 #define T_PROTOCOL(family) T_(PROTOCOL, INT, family)
 #define T_SOCKOPT(level) T_(SOCKOPT, INT, level)
 #define T_PORT T_(PORT, U16, 0)
+#define T_IPC_MODE(set) T_(IPC_MODE, INT, NAMES_##set)
+#define T_MSGBUF T_(MSGBUF, U8, 0)
 #define T_KEY T_(KEY, INT, 0)
 #define T_FLAGS(set) T_(FLAGS, UINT, NAMES_##set)
 #define T_FLAGS16(set) T_(FLAGS, U16, NAMES_##set)

@@ -103,6 +103,9 @@ void show_memory(struct decode *d, const struct type *type, const uint8_t *p, si
 	case SHOW_SIGINFO:
 		signal_show_info(d, p, size);
 		break;
+	case SHOW_MSGBUF:
+		ipc_show_message(d, p, size);
+		break;
 	case SHOW_EPOLL_DATA:
 		poll_show_epoll_data(d, p, size);
 		break;

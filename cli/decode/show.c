@@ -144,14 +144,6 @@ static void show_id(struct out *out, uint64_t v)
 		out_u64(out, v);
 }
 
-static void show_key(struct out *out, uint64_t v)
-{
-	if (v)
-		out_hex(out, (uint32_t)v);
-	else
-		out_str(out, "IPC_PRIVATE");
-}
-
 void show_hex(struct out *out, uint64_t v)
 {
 	if (v)
@@ -193,8 +185,11 @@ static void show_special(struct decode *d, const struct type *type, uint64_t v)
 	case SHOW_RLIM:
 		show_rlim(out, v, (unsigned)type_size(type, d->word));
 		break;
+	case SHOW_IPC_MODE:
+		ipc_show_mode(out, type->ref, v);
+		break;
 	case SHOW_KEY:
-		show_key(out, v);
+		ipc_show_key(out, v);
 		break;
 	default:
 		show_number(d, type, v);

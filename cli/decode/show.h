@@ -49,6 +49,9 @@ void message_show_iovecs(struct decode *d, const struct cotrace_captured *vec,
 			 const struct cotrace_captured *gathered, uint64_t count, bool filled);
 /* A msghdr with name, data and control messages. */
 void message_show(struct decode *d, unsigned reg, bool filled);
+void ipc_show_mode(struct out *out, unsigned set, uint64_t v);
+void ipc_show_key(struct out *out, uint64_t v);
+void ipc_show_message(struct decode *d, const uint8_t *p, size_t size);
 void socket_show_address(struct decode *d, const uint8_t *p, size_t size);
 void socket_show_type(struct out *out, uint64_t v);
 void socket_show_protocol(struct out *out, uint64_t family, uint64_t v);

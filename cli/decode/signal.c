@@ -130,11 +130,10 @@ static void show_sender(struct out *out, const struct info *i)
 
 static void show_sent_value(struct out *out, uint64_t v)
 {
-	out_str(out, ", si_value={sival_int=");
+	out_str(out, ", si_int=");
 	out_i64(out, (int32_t)v);
-	out_str(out, ", sival_ptr=");
+	out_str(out, ", si_ptr=");
 	show_pointer(out, v);
-	out_char(out, '}');
 }
 
 static void show_chld(struct out *out, const struct info *i)

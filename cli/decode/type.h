@@ -44,7 +44,8 @@ enum show {
 	SHOW_PROTOCOL, /* of the socket whose family is the argument ref */
 	SHOW_SOCKOPT,  /* an option of the level that is the argument ref */
 	SHOW_PORT,
-	SHOW_KEY, /* of System V IPC */
+	SHOW_IPC_MODE, /* flags and permissions; ref: a set of names */
+	SHOW_KEY,      /* of System V IPC */
 	/* In memory only. */
 	SHOW_MEMORY_ONLY,
 	SHOW_STRUCT = SHOW_MEMORY_ONLY, /* ref: a structure */
@@ -55,6 +56,7 @@ enum show {
 	SHOW_SOCKADDR,
 	SHOW_SIGACTION,
 	SHOW_SIGINFO,
+	SHOW_MSGBUF, /* a message of msgsnd() or msgrcv() */
 	SHOW_EPOLL_DATA,
 	SHOW_DIRENTS, /* ref: 1 for the form with 64-bit inode numbers everywhere */
 	SHOW_VALUE,   /* what a socket option holds: a number, or bytes */
