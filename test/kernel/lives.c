@@ -3,7 +3,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -267,4 +269,55 @@ TEST(waiting_for_one_task_leaves_the_others_stops_alone)
 	CHECK_EQ(raw_status(a) >> 16, PTRACE_EVENT_STOP);
 	raw_kill(a);
 	raw_kill(b);
+}
+
+static sigjmp_buf out_of_call;
+
+static void leave_call(int signo)
+{
+	(void)signo;
+	siglongjmp(out_of_call, 1);
+}
+
+/* Returns the result of SEIZE, or -ETIME when it had to be left after @ms. */
+static long seize_within(pid_t tid, unsigned ms)
+{
+	struct itimerval timer = { .it_value = { ms / 1000, (ms % 1000) * 1000 } }, none = { 0 };
+	volatile long r = -ETIME;
+
+	signal(SIGALRM, leave_call);
+	if (sigsetjmp(out_of_call, 1) == 0) {
+		setitimer(ITIMER_REAL, &timer, NULL);
+		r = raw(PTRACE_SEIZE, tid, 0, 0);
+	}
+	setitimer(ITIMER_REAL, &none, NULL);
+	return r;
+}
+
+/*
+ * SEIZE waits for a lock that a thread in execve() holds until its siblings are dead and
+ * reaped. When we trace a sibling and only we can let it go, SEIZE would wait for ever; a
+ * signal handler that does not return gets us out, and the task is not attached.
+ */
+TEST(seizing_a_thread_in_execve_blocks_while_we_keep_its_sibling)
+{
+	pid_t pid = raw_child(exec_in_thread), tid;
+
+	CHECK_SOON(proc_state(pid) == 'T', 2000);
+	raw_seize(pid, PTRACE_O_TRACEEXIT | PTRACE_O_TRACEEXEC);
+	CHECK_EQ(raw_status(pid) & 0xff, 0x7f);
+	kill(pid, SIGCONT);
+	do
+		raw_cont(pid, 0);
+	while (raw_status(pid) != EVENT_STATUS(0, SIGCONT));
+	/* Without TRACECLONE its thread is not attached by the kernel. */
+	raw_cont(pid, 0);
+	CHECK_SOON(proc_each_task(pid, NULL, NULL) == 2, 2000);
+	tid = raw_task(pid, 1);
+	CHECK_EQ(raw_status(pid), EVENT_STATUS(PTRACE_EVENT_EXIT, SIGTRAP));
+	CHECK_EQ(seize_within(tid, 100), -ETIME);
+	CHECK_EQ(proc_status_number(tid, "TracerPid"), 0);
+	raw_cont(pid, 0);
+	/* Now the exec can come to its end, in the leader's place, traced by nobody. */
+	CHECK_EQ(raw_status(pid), 0);
 }
