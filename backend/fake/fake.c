@@ -72,7 +72,10 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 	struct fake_task *t;
 
 	if (f->event_count == 0) {
-		epoll_wait(f->epoll, &ready, 1, clock_poll_ms(deadline));
+		int ms = clock_poll_ms(deadline);
+
+		if (ms != 0)
+			epoll_wait(f->epoll, &ready, 1, ms);
 		return 0;
 	}
 	*ev = f->events[f->event_head++ % FAKE_EVENTS];

@@ -56,7 +56,8 @@ static void settle(struct world *w)
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
 	virtual_clock_advance(CLOCK_MS);
-	engine_turn(w->engine, 0);
+	if (timers_next(&w->engine->timers) <= clock_now_ns())
+		engine_turn(w->engine, 0);
 	while (w->kernel.fake->event_count || io_waits(w->engine)) {
 		engine_turn(w->engine, 0);
 		FUZZ_CHECK(++turns < TURNS_MAX);
