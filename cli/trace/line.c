@@ -127,10 +127,28 @@ static void show_name(struct tracer *tr, const struct decode_call *c)
 	colour(tr, tr->colour ? COLOUR_OFF : "");
 }
 
+/* Numbers and layouts are others from here on. */
+static void show_mode(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
+{
+	if (task->arch == ev->arch)
+		return;
+	if (!tr->options.quiet && !tr->options.output &&
+	    (task->arch || ev->arch == COTRACE_ARCH_I386)) {
+		line_interrupt(tr);
+		out_str(&tr->out, "[ Process PID=");
+		out_i64(&tr->out, task->tid);
+		out_str(&tr->out, ev->arch == COTRACE_ARCH_I386 ? " runs in 32 bit mode. ]"
+								: " runs in 64 bit mode. ]");
+		out_newline(&tr->out);
+	}
+	task->arch = ev->arch;
+}
+
 static void line_entry(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
 {
 	char buf[32];
 
+	show_mode(tr, task, ev);
 	begin(tr, task, ev->time_ns);
 	show_name(tr, &task->call);
 	out_char(&tr->out, '(');

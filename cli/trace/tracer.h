@@ -17,6 +17,7 @@ struct task {
 	bool in_call;	/* its entry was shown, its exit was not */
 	bool cut;	/* the line of its entry ended with "<unfinished ...>" */
 	bool announced; /* told of on stderr */
+	uint32_t arch;	/* of its calls so far; 0: none yet */
 	uint64_t entry_ns;
 	int64_t restarted_nr; /* what restart_syscall() goes on with; -1: not known */
 	struct decode_call call;
