@@ -45,7 +45,7 @@ int fake_called(struct fake *f, struct fake_call call, int error)
 
 struct fake_task *fake_task(struct fake *f, pid_t tid)
 {
-	for (int i = 0; i < FAKE_TASKS; i++)
+	for (int i = 0; i < f->top; i++)
 		if (tid > 0 && f->tasks[i].tid == tid)
 			return &f->tasks[i];
 	return NULL;
@@ -141,7 +141,7 @@ static int attach(struct backend *b, pid_t pid, void (*attached)(void *arg, pid_
 	struct fake *f = fake_of(b);
 	int r = -ESRCH;
 
-	for (int i = 0; i < FAKE_TASKS; i++)
+	for (int i = 0; i < f->top; i++)
 		if (f->tasks[i].tid && f->tasks[i].pid == pid)
 			r = 0;
 	if (f->tracer) {
@@ -149,7 +149,7 @@ static int attach(struct backend *b, pid_t pid, void (*attached)(void *arg, pid_
 		r = -EAGAIN;
 	}
 	r = fake_called(f, (struct fake_call){ FAKE_ATTACH, pid }, r);
-	for (int i = 0; i < FAKE_TASKS && r == 0; i++) {
+	for (int i = 0; i < f->top && r == 0; i++) {
 		if (f->tasks[i].tid == 0 || f->tasks[i].pid != pid || f->tasks[i].attached)
 			continue;
 		f->tasks[i].attached = true;

@@ -77,6 +77,7 @@ struct fake_call {
 struct fake {
 	struct backend base;
 	struct fake_task tasks[FAKE_TASKS];
+	int top; /* all tasks lie below */
 	struct fake_memory *memory[FAKE_TASKS];
 	struct backend_event events[FAKE_EVENTS];
 	size_t event_head, event_count;

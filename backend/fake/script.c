@@ -13,6 +13,8 @@ struct fake_task *fake_add(struct fake *f, pid_t pid, pid_t tid)
 		if (t->tid)
 			continue;
 		*t = (struct fake_task){ .tid = tid, .pid = pid, .arch = 1 };
+		if (i >= f->top)
+			f->top = i + 1;
 		return t;
 	}
 	return NULL;

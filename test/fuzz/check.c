@@ -66,7 +66,7 @@ static void check_kernel(struct engine *e, struct fake *f)
 	if (f->illegal)
 		fprintf(stderr, "%s\n", f->complaint);
 	FUZZ_CHECK(f->illegal == 0);
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < f->top; i++) {
 		const struct fake_task *k = &f->tasks[i];
 
 		if (k->tid && k->attached && k->stands)
@@ -125,7 +125,7 @@ void check_engine(struct engine *e, struct fake *f)
 
 void check_let_go(struct engine *e, struct fake *f)
 {
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < f->top; i++) {
 		const struct fake_task *k = &f->tasks[i];
 
 		FUZZ_CHECK(k->tid == 0 || !k->stands);

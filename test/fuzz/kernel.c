@@ -40,7 +40,7 @@ static unsigned others(struct kernel *k, const struct fake_task *t)
 {
 	unsigned n = 0;
 
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		const struct fake_task *o = &k->fake->tasks[i];
 
 		n += o->tid && o != t && o->pid == t->pid && !facts(k, o)->zombie;
@@ -52,7 +52,7 @@ static unsigned population(const struct kernel *k)
 {
 	unsigned n = 0;
 
-	for (int i = 0; i < FAKE_TASKS; i++)
+	for (int i = 0; i < k->fake->top; i++)
 		n += k->fake->tasks[i].tid != 0;
 	return n;
 }
@@ -88,7 +88,7 @@ static void kill_process(struct kernel *k, pid_t pid, struct input *in)
 {
 	bool stops = input_byte(in) & 1;
 
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		struct fake_task *t = &k->fake->tasks[i];
 
 		if (t->tid == 0 || t->pid != pid || facts(k, t)->zombie ||
@@ -138,13 +138,13 @@ static void exec(struct kernel *k, struct fake_task *t)
 {
 	pid_t former = t->tid, pid = t->pid;
 
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		struct fake_task *o = &k->fake->tasks[i];
 
 		if (o->tid && o != t && o->pid == pid && has_event(k->fake, o->tid))
 			return;
 	}
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		struct fake_task *o = &k->fake->tasks[i];
 
 		if (o->tid == 0 || o == t || o->pid != pid || facts(k, o)->zombie)
@@ -270,7 +270,7 @@ static struct fake_task *choose(struct kernel *k, unsigned which)
 	struct fake_task *able[FAKE_TASKS];
 	unsigned n = 0;
 
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		struct fake_task *t = &k->fake->tasks[i];
 
 		if (t->tid && t->attached && !facts(k, t)->zombie && !has_event(k->fake, t->tid))
@@ -293,7 +293,7 @@ void kernel_step(struct kernel *k, struct input *in)
 
 void kernel_report_forks(struct kernel *k)
 {
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		struct fake_task *t = &k->fake->tasks[i];
 
 		if (t->tid && t->attached && !t->stands && !facts(k, t)->zombie &&
@@ -306,7 +306,7 @@ void kernel_finish(struct kernel *k)
 {
 	static const uint8_t heed[] = { 14 };
 
-	for (int i = 0; i < FAKE_TASKS; i++) {
+	for (int i = 0; i < k->fake->top; i++) {
 		struct fake_task *t = &k->fake->tasks[i];
 		struct input in = { heed, sizeof heed };
 
