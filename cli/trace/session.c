@@ -349,8 +349,14 @@ int sessions_open(struct tracer *tr)
 	tr->targets = calloc(tr->options.pid_count + 1u, sizeof *tr->targets);
 	if (!tr->targets)
 		return complain(EXIT_FAILURE, "out of memory");
-	for (unsigned i = 0; i < tr->options.pid_count && !status; i++)
-		status = attach(tr, tr->options.pids[i]);
+	for (unsigned i = 0; i < tr->options.pid_count; i++) {
+		int failed = attach(tr, tr->options.pids[i]);
+
+		status = failed ? failed : status;
+	}
+	/* One of several that is gone by now is no reason to leave the others. */
+	if (tr->live)
+		status = 0;
 	if (!status && tr->options.command)
 		status = spawn(tr);
 	return status;
