@@ -16,11 +16,15 @@
  *	buffer			address of 4096 bytes of its own
  *	read N, write N VALUE	byte N of the buffer
  *	code			address of bytes in a read-only page, "readonly"
+ *	forbid NR ERRNO		a seccomp filter for that call
  *	sleep MS, fault, exit CODE, exec PATH ARGS..., pid, tid
  */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -258,6 +262,21 @@ static long do_write(void)
 	return 0;
 }
 
+static long do_forbid(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)arg(1), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)arg(2)),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof code / sizeof code[0], code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return answer_of(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
 static long do_sleep(void)
 {
 	return usleep((useconds_t)arg(1) * 1000) ? -errno : 0;
@@ -318,6 +337,7 @@ static const struct {
 	{ "code", do_code },
 	{ "read", do_read },
 	{ "write", do_write },
+	{ "forbid", do_forbid },
 	{ "sleep", do_sleep },
 	{ "fault", do_fault },
 	{ "exit", do_exit },
