@@ -76,9 +76,12 @@ static void take_start(struct tracer *tr, struct task *task, const struct cotrac
 	task->announced = true;
 }
 
-static void take_end(struct target *target, const struct cotrace_event *ev)
+static void take_end(struct tracer *tr, struct target *target, const struct cotrace_event *ev)
 {
 	target->over = true;
+	tr->failed = ev->kind == COTRACE_EVENT_ENGINE_GONE ||
+		     ev->end.reason == COTRACE_END_PRIVILEGE_GAINED ||
+		     ev->end.reason == COTRACE_END_PROTOCOL || tr->failed;
 	if (ev->kind == COTRACE_EVENT_ENGINE_GONE)
 		complain(0, "the engine (pid %d) has ended; process %d runs on untraced",
 			 (int)cotrace_engine_pid(target->session), (int)target->pid);
@@ -89,8 +92,8 @@ static void take_end(struct target *target, const struct cotrace_event *ev)
 			 (int)target->pid);
 	else if (ev->end.reason == COTRACE_END_PRIVILEGE_GAINED)
 		complain(0,
-			 "process %d has run a program that gained privilege and can no "
-			 "longer be traced; attach again as a user who may",
+			 "process %d has run a program that gained privilege or may not be "
+			 "read, and can no longer be traced; attach again as root",
 			 (int)target->pid);
 	else if (ev->end.reason == COTRACE_END_PROTOCOL)
 		complain(0,
@@ -118,7 +121,7 @@ void event_take(struct tracer *tr, struct target *target, const struct cotrace_e
 		return;
 	case COTRACE_EVENT_ENGINE_GONE:
 	case COTRACE_EVENT_SESSION_END:
-		take_end(target, ev);
+		take_end(tr, target, ev);
 		break;
 	case COTRACE_EVENT_PROCESS_EXIT:
 		if (tr->paths)

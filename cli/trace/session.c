@@ -167,6 +167,11 @@ static int explain(pid_t pid, int error)
 		return complain(EXIT_FAILURE, "%s", e.sentence);
 	if (error == -EPROTO)
 		return bad_engine();
+	if (error == -ESHUTDOWN)
+		return complain(
+			EXIT_FAILURE,
+			"the engine of process %d has ended; it runs on untraced: try again",
+			(int)pid);
 	return complain(EXIT_FAILURE, "process %d cannot be attached to: %s", (int)pid,
 			strerror(-error));
 }
@@ -297,6 +302,11 @@ static int not_spawned(const char *name, const char *path, int error)
 
 	if (error == -EPROTO)
 		return bad_engine();
+	if (error == -ESHUTDOWN)
+		return complain(EXIT_FAILURE,
+				"%s can be executed but not read, so it ran untraced; root may "
+				"trace it",
+				path);
 	if ((error == -ENOENT || error == -EPERM) && why_no_child(&e))
 		return complain(EXIT_FAILURE, "%s", e.sentence);
 	if (error == -ENOENT)

@@ -226,5 +226,7 @@ int trace_main(int argc, char **argv)
 	release(&tr);
 	if (tr.stop_signal)
 		return die_of(tr.stop_signal);
-	return child && !status ? child_status(&tr) : status;
+	if (status)
+		return status;
+	return child ? child_status(&tr) : tr.failed ? EXIT_FAILURE : 0;
 }

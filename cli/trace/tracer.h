@@ -75,6 +75,7 @@ struct tracer {
 	struct paths *paths;
 	struct out scratch;
 	int stop_signal; /* that ended the run */
+	bool failed;	 /* a session ended before its target did, and nobody asked for it */
 	uint8_t data[COTRACE_CAPTURES_MAX * COTRACE_CAPTURE_BYTES_MAX];
 };
 
