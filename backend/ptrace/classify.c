@@ -34,6 +34,11 @@ static void syscall_event(struct ptrace_task *t, const struct ptrace_syscall_inf
 		for (int i = 0; i < 6; i++)
 			ev->syscall.args[i] = info->entry.args[i];
 		ev->syscall.restart = regs_is_restart_call(&ev->syscall);
+		t->entry.at = true;
+		t->entry.arch = t->arch;
+		t->entry.nr = ev->syscall.nr;
+		t->entry.arg = ev->syscall.args[0];
+		t->sees_place = regs_sees_place(&ev->syscall);
 		break;
 	case PTRACE_SYSCALL_INFO_EXIT:
 		ev->kind = BACKEND_SYSCALL_EXIT;
@@ -98,6 +103,7 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 	struct ptrace_syscall_info info;
 	int signo = WSTOPSIG(status), event = status >> 16;
 
+	t->sees_place = false;
 	if (!read_info(t, &info, ev))
 		return false;
 	if (event == PTRACE_EVENT_STOP) {
@@ -145,6 +151,7 @@ bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_ev
 	if (t == NULL)
 		return false;
 	wait_stopped(b, t);
+	t->entry.at = false;
 	place_stopped(b, tid);
 	/* When this fails SIGKILL took it out of the stop: its death follows. */
 	return stop_event(b, t, status, ev);

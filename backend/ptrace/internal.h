@@ -17,6 +17,7 @@
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
+	bool sees_place;     /* the call it is about to make could tell where it may run */
 	uint32_t arch;	     /* of the last stop; 0 before the first */
 	bool interrupted;    /* a stop was asked for and has not come */
 	uint64_t stopped_at; /* number of its last stop among all */
@@ -25,6 +26,12 @@ struct ptrace_task {
 		bool active; /* a call was put back and has not been made again yet */
 		uint64_t pc; /* where it will be made */
 	} put_back;
+	struct {
+		bool at; /* it stands at the entry of this call */
+		uint32_t arch;
+		int64_t nr; /* -1: a session may have made another one of it */
+		uint64_t arg;
+	} entry;
 };
 
 /* Which task stopped: see wait.c. */
@@ -114,6 +121,7 @@ ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const vo
 /* regs_<isa>.c: the only places that know registers */
 uint32_t regs_arch_of_audit(uint32_t audit_arch);
 uint32_t regs_arch_of_machine(unsigned elf_machine);
+bool regs_sees_place(const struct backend_syscall *call);
 bool regs_is_restart_call(const struct backend_syscall *call);
 bool regs_is_interruption(int64_t result);
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call);
@@ -122,6 +130,9 @@ int regs_syscall_restore(struct backend *base, pid_t tid, const struct backend_s
 int regs_syscall_deny(struct backend *base, pid_t tid, int64_t result);
 int regs_result_set(struct backend *base, pid_t tid, int64_t result);
 enum backend_exit_call regs_exit_call(pid_t tid);
+/* Whether the result of a call, or a task it makes, depends on the affinity of its task. */
+enum regs_affinity { REGS_AFFINITY_UNUSED, REGS_AFFINITY_READS_FILE, REGS_AFFINITY_USED };
+enum regs_affinity regs_affinity_use(uint32_t arch, int64_t nr);
 bool regs_put_back(struct backend *base, pid_t tid);
 int regs_put_off(struct backend *base, pid_t tid);
 void regs_take_back(struct backend *base, pid_t tid);

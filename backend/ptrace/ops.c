@@ -129,9 +129,11 @@ static ssize_t op_regset_get(struct backend *base, pid_t tid, unsigned set, void
 static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const void *buf,
 			 size_t size)
 {
+	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct iovec iov = { (void *)buf, size };
 
-	(void)base;
+	if (t != NULL)
+		t->entry.nr = -1;
 	return (int)ptrace_call(PTRACE_SETREGSET, tid, set, (uintptr_t)&iov);
 }
 

@@ -5,15 +5,19 @@
  * CPUs for every stop, each ten times as long as a local one on a virtual machine.
  *
  * So when one task stops again and again, the engine stays on one CPU and narrows the task's
- * affinity to it while it wakes it, and only then. The task itself cannot see this: it makes
- * no system call without stopping at its entry first, and the mask is wide again before that
- * stop is left. Tasks whose affinity somebody has restricted are not touched; to one that
- * has a single CPU the engine moves.
+ * affinity to it while it wakes it, and only then. It is not narrowed for a call that reads
+ * or hands on the mask; between calls it cannot be read. What remains: somebody else, or the
+ * task itself through /proc/self/status, may see the narrow mask for some microseconds, and
+ * it stays when the engine is killed in them. Tasks whose affinity somebody has restricted
+ * are not touched; to one that has a single CPU the engine moves.
  *
  * COTRACE_PLACEMENT=off in the engine's environment turns it off.
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/ptrace/internal.h"
@@ -73,14 +77,36 @@ static int only_cpu(const cpu_set_t *set)
 	return -1;
 }
 
+/* /proc/PID/status shows the mask. Files of /proc are regular ones without a size. */
+static bool reads_proc(const struct ptrace_task *t)
+{
+	struct statx file;
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)t->tid, (int)t->entry.arg);
+	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &file) < 0 ||
+	       (S_ISREG(file.stx_mode) && file.stx_size == 0);
+}
+
+static bool may_show_mask(const struct ptrace_task *t)
+{
+	enum regs_affinity use;
+
+	if (t == NULL || !t->entry.at)
+		return t == NULL;
+	use = regs_affinity_use(t->entry.arch, t->entry.nr);
+	return use == REGS_AFFINITY_USED || (use == REGS_AFFINITY_READS_FILE && reads_proc(t));
+}
+
 bool place_before_wake(struct ptrace_backend *b, pid_t tid)
 {
 	struct ptrace_place *place = &b->place;
+	const struct ptrace_task *t = ptrace_task(b, tid);
 	cpu_set_t set;
 	int count;
 
-	if (!place->enabled || place->streak < STREAK || tid != place->last ||
-	    sched_getaffinity(tid, sizeof set, &set) < 0)
+	if (!place->enabled || t == NULL || t->sees_place || place->streak < STREAK ||
+	    tid != place->last || sched_getaffinity(tid, sizeof set, &set) < 0)
 		return false;
 	count = CPU_COUNT(&set);
 	if (count == 1)

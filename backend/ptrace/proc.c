@@ -34,7 +34,8 @@ int proc_check_access(struct backend *base, pid_t pid, int fd)
 	DIR *dir;
 
 	(void)base;
-	if (fd < 0 || fstat(fd, &theirs) < 0)
+	/* A mere path (O_PATH) has not been judged. */
+	if (fd < 0 || (fcntl(fd, F_GETFL) & O_PATH) || fstat(fd, &theirs) < 0)
 		return -EACCES;
 	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
 	if (is_file(&theirs, path))

@@ -43,6 +43,27 @@ static int set(pid_t tid, const struct user_regs_struct *regs)
 	return (int)ptrace_call(PTRACE_SETREGS, tid, 0, (uintptr_t)regs);
 }
 
+/* Calls that read or set CPU masks, or start tasks that inherit them. */
+bool regs_sees_place(const struct backend_syscall *call)
+{
+	static const int calls[] = { SYS_fork,
+				     SYS_vfork,
+				     SYS_clone,
+				     SYS_clone3,
+				     SYS_sched_getaffinity,
+				     SYS_sched_setaffinity,
+				     SYS_io_uring_setup,
+				     SYS_io_uring_enter,
+				     SYS_io_uring_register };
+	static const int calls_i386[] = { 2, 190, 120, 435, 242, 241, 425, 426, 427 };
+	const int *v = call->arch == arch_i386.id ? calls_i386 : calls;
+
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+		if (call->nr == v[i])
+			return true;
+	return false;
+}
+
 bool regs_is_restart_call(const struct backend_syscall *call)
 {
 	return call->nr == (call->arch == arch_i386.id ? 0 : SYS_restart_syscall);
@@ -76,12 +97,14 @@ static void put_call(struct user_regs_struct *regs, const struct backend_syscall
 
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call)
 {
+	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct user_regs_struct regs;
 	int r = get(tid, &regs);
 
-	(void)base;
 	if (r < 0)
 		return r;
+	if (t != NULL)
+		t->sees_place = regs_sees_place(call);
 	put_call(&regs, call);
 	return set(tid, &regs);
 }
@@ -139,6 +162,37 @@ enum backend_exit_call regs_exit_call(pid_t tid)
 	if (regs.orig_rax == (i386 ? I386_EXIT_GROUP : SYS_exit_group))
 		return BACKEND_EXIT_GROUP;
 	return BACKEND_EXIT_OTHER;
+}
+
+enum regs_affinity regs_affinity_use(uint32_t arch, int64_t nr)
+{
+	/* i386 calls, x32 calls and numbers that are not known: better not. */
+	if (arch != arch_x86_64.id || nr < 0 || nr >= 0x40000000)
+		return REGS_AFFINITY_USED;
+	switch (nr) {
+	case SYS_clone:
+	case SYS_clone3:
+	case SYS_fork:
+	case SYS_vfork:
+	case SYS_sched_getaffinity:
+	case SYS_sched_setaffinity:
+	case SYS_sched_setscheduler:
+	case SYS_sched_setattr:
+	case SYS_io_uring_setup:
+	case SYS_io_uring_enter:
+	case SYS_sendfile:
+	case SYS_splice:
+	case SYS_copy_file_range:
+		return REGS_AFFINITY_USED;
+	case SYS_read:
+	case SYS_pread64:
+	case SYS_readv:
+	case SYS_preadv:
+	case SYS_preadv2:
+		return REGS_AFFINITY_READS_FILE;
+	default:
+		return REGS_AFFINITY_UNUSED;
+	}
 }
 
 /*
