@@ -38,7 +38,6 @@ static void syscall_event(struct ptrace_task *t, const struct ptrace_syscall_inf
 		t->entry.arch = t->arch;
 		t->entry.nr = ev->syscall.nr;
 		t->entry.arg = ev->syscall.args[0];
-		t->sees_place = regs_sees_place(&ev->syscall);
 		break;
 	case PTRACE_SYSCALL_INFO_EXIT:
 		ev->kind = BACKEND_SYSCALL_EXIT;
@@ -103,7 +102,6 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 	struct ptrace_syscall_info info;
 	int signo = WSTOPSIG(status), event = status >> 16;
 
-	t->sees_place = false;
 	if (!read_info(t, &info, ev))
 		return false;
 	if (event == PTRACE_EVENT_STOP) {

@@ -17,7 +17,6 @@
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
-	bool sees_place;     /* the call it is about to make could tell where it may run */
 	uint32_t arch;	     /* of the last stop; 0 before the first */
 	bool interrupted;    /* a stop was asked for and has not come */
 	uint64_t stopped_at; /* number of its last stop among all */
@@ -121,7 +120,6 @@ ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const vo
 /* regs_<isa>.c: the only places that know registers */
 uint32_t regs_arch_of_audit(uint32_t audit_arch);
 uint32_t regs_arch_of_machine(unsigned elf_machine);
-bool regs_sees_place(const struct backend_syscall *call);
 bool regs_is_restart_call(const struct backend_syscall *call);
 bool regs_is_interruption(int64_t result);
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call);

@@ -6,10 +6,10 @@
  *
  * So when one task stops again and again, the engine stays on one CPU and narrows the task's
  * affinity to it while it wakes it, and only then. It is not narrowed for a call that reads
- * or hands on the mask; between calls it cannot be read. What remains: somebody else, or the
- * task itself through /proc/self/status, may see the narrow mask for some microseconds, and
- * it stays when the engine is killed in them. Tasks whose affinity somebody has restricted
- * are not touched; to one that has a single CPU the engine moves.
+ * or hands on the mask; between calls it cannot be read. What remains: somebody else may see
+ * the narrow mask for some microseconds, and it stays when the engine is killed in them.
+ * Tasks whose affinity somebody has restricted are not touched; to one that has a single CPU
+ * the engine moves.
  *
  * COTRACE_PLACEMENT=off in the engine's environment turns it off.
  */
@@ -105,8 +105,8 @@ bool place_before_wake(struct ptrace_backend *b, pid_t tid)
 	cpu_set_t set;
 	int count;
 
-	if (!place->enabled || t == NULL || t->sees_place || place->streak < STREAK ||
-	    tid != place->last || sched_getaffinity(tid, sizeof set, &set) < 0)
+	if (!place->enabled || place->streak < STREAK || tid != place->last ||
+	    may_show_mask(t) || sched_getaffinity(tid, sizeof set, &set) < 0)
 		return false;
 	count = CPU_COUNT(&set);
 	if (count == 1)

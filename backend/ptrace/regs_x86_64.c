@@ -43,27 +43,6 @@ static int set(pid_t tid, const struct user_regs_struct *regs)
 	return (int)ptrace_call(PTRACE_SETREGS, tid, 0, (uintptr_t)regs);
 }
 
-/* Calls that read or set CPU masks, or start tasks that inherit them. */
-bool regs_sees_place(const struct backend_syscall *call)
-{
-	static const int calls[] = { SYS_fork,
-				     SYS_vfork,
-				     SYS_clone,
-				     SYS_clone3,
-				     SYS_sched_getaffinity,
-				     SYS_sched_setaffinity,
-				     SYS_io_uring_setup,
-				     SYS_io_uring_enter,
-				     SYS_io_uring_register };
-	static const int calls_i386[] = { 2, 190, 120, 435, 242, 241, 425, 426, 427 };
-	const int *v = call->arch == arch_i386.id ? calls_i386 : calls;
-
-	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-		if (call->nr == v[i])
-			return true;
-	return false;
-}
-
 bool regs_is_restart_call(const struct backend_syscall *call)
 {
 	return call->nr == (call->arch == arch_i386.id ? 0 : SYS_restart_syscall);
@@ -104,7 +83,7 @@ int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_sysca
 	if (r < 0)
 		return r;
 	if (t != NULL)
-		t->sees_place = regs_sees_place(call);
+		t->entry.nr = -1;
 	put_call(&regs, call);
 	return set(tid, &regs);
 }
@@ -180,6 +159,7 @@ enum regs_affinity regs_affinity_use(uint32_t arch, int64_t nr)
 	case SYS_sched_setattr:
 	case SYS_io_uring_setup:
 	case SYS_io_uring_enter:
+	case SYS_io_uring_register:
 	case SYS_sendfile:
 	case SYS_splice:
 	case SYS_copy_file_range:
