@@ -281,6 +281,8 @@ void request_end(struct request *rq, const struct wire_end *m)
 	struct session *s = session_by_id(rq->conn->engine, m->session);
 	int r = s == NULL ? -ENOENT : (s->flags & COTRACE_POLICY) ? -EPERM : 0;
 
+	if (rq->session->role == COTRACE_OBSERVER && s != rq->session)
+		r = -EPERM;
 	/* First the reply: it may be its own session. */
 	request_done(rq, r);
 	if (r == 0)

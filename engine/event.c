@@ -5,9 +5,11 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "engine/conn.h"
 #include "engine/session.h"
 
 #define FIXED_MAX 512 /* no event is longer without captures */
+#define UNDELAYED_MAX (8u << 20)
 #define CAPTURES_MAX (COTRACE_CAPTURES_MAX * (COTRACE_CAPTURE_BYTES_MAX + 16))
 
 static void put_payload(struct wire_writer *w, const struct event *ev)
@@ -118,11 +120,30 @@ static uint64_t put(struct session *s, struct event *ev, uint64_t now)
 	return s->engine->seq;
 }
 
+/*
+ * Events that no task is delayed for: a session that causes them and does not read, or for
+ * which another one causes them, must not fill the memory.
+ */
+static bool overruns(struct session *s, const struct event *ev)
+{
+	if (s->queue.bytes < UNDELAYED_MAX ||
+	    (ev->kind != COTRACE_EVENT_STOP_DONE && ev->kind != COTRACE_EVENT_CHANGED &&
+	     ev->kind != COTRACE_EVENT_REFUSED))
+		return false;
+	if (ev->kind == COTRACE_EVENT_CHANGED) {
+		s->lost++;
+		s->lost_untold++;
+	} else if (s->main != NULL) {
+		conn_mark_dead(s->main);
+	}
+	return true;
+}
+
 uint64_t event_emit(struct session *s, struct event *ev)
 {
 	uint64_t now = clock_now_ns(), seq;
 
-	if (s->ended || (is_note(ev) && !session_takes_note(s))) {
+	if (s->ended || (is_note(ev) && !session_takes_note(s)) || overruns(s, ev)) {
 		fd_close(ev->fd);
 		return 0;
 	}

@@ -50,6 +50,7 @@ static struct queue_datagram *append(struct queue *q)
 	d->used = 0;
 	d->fd = -1;
 	d->closed = false;
+	d->cost = 0;
 	d->node = (struct list){ 0 };
 	list_append(&q->datagrams, &d->node);
 	return d;
@@ -79,8 +80,10 @@ void queue_commit(struct queue *q)
 {
 	struct queue_datagram *d = last(q);
 
-	q->bytes += q->writer.used - d->used;
+	q->bytes -= d->cost;
 	d->used = q->writer.used;
+	d->cost = d->used < QUEUE_COST_MIN ? QUEUE_COST_MIN : d->used;
+	q->bytes += d->cost;
 	if (d->used >= QUEUE_BATCH)
 		d->closed = true;
 }
@@ -104,7 +107,7 @@ int queue_send(struct queue *q, int sock)
 
 		if (r < 0)
 			return r == -EWOULDBLOCK || r == -ENOBUFS ? -EAGAIN : r;
-		q->bytes -= d->used;
+		q->bytes -= d->cost;
 		drop(q, d);
 	}
 	q->oldest_ns = 0;

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "wire/wire.h"
 
+#define QUEUE_COST_MIN 4096 /* a datagram never costs less: it keeps pages, or an fd */
 #define QUEUE_BATCH (16u << 10) /* a datagram this long is sent without waiting for more */
 
 struct queue_datagram {
@@ -17,6 +18,7 @@ struct queue_datagram {
 	size_t used;
 	int fd;	     /* goes with it, owned; -1: none */
 	bool closed; /* nothing more is packed in */
+	size_t cost; /* what it counts in queue.bytes */
 	uint8_t data[];
 };
 

@@ -153,6 +153,8 @@ static int check_attach(const struct request *rq, const struct wire_attach *m)
 	if (m->role > COTRACE_OBSERVER || m->scope > COTRACE_TREE || (m->flags & ~flags) ||
 	    m->close_action > COTRACE_CLOSE_STOP || m->pid <= 0)
 		return -EINVAL;
+	if (rq->session->role == COTRACE_OBSERVER && m->role != COTRACE_OBSERVER)
+		return -EPERM; /* it was attenuated, for good */
 	if (m->role == COTRACE_OBSERVER && (m->close_action || (m->flags & COTRACE_POLICY)))
 		return -EPERM;
 	return 0;

@@ -104,6 +104,20 @@ static void a_silent_end_before_an_exec_is_told_as_its_doing(void **state)
 	expect(c, COTRACE_EVENT_EXEC);
 }
 
+static void a_silent_end_before_the_end_of_all_is_told_then(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = watcher_of(st);
+
+	fake_push_exiting(st->kernel, OTHER, 0, BACKEND_EXIT_OTHER);
+	fake_push_dead(st->kernel, OTHER, 0);
+	fake_push_dead(st->kernel, PID, 0);
+	settle(st);
+	assert_int_equal(expect(c, COTRACE_EVENT_TASK_EXIT).head.tid, PID);
+	assert_int_equal(expect(c, COTRACE_EVENT_TASK_EXIT).head.tid, OTHER);
+	expect(c, COTRACE_EVENT_PROCESS_EXIT);
+}
+
 static void a_fatal_signal_needs_no_wait_for_its_cause(void **state)
 {
 	struct stage *st = *state;
@@ -254,6 +268,7 @@ int main(void)
 		STAGED(a_leader_that_ends_first_is_told_once_and_the_process_later),
 		STAGED(a_silent_end_is_told_when_its_cause_is_known),
 		STAGED(a_silent_end_before_an_exec_is_told_as_its_doing),
+		STAGED(a_silent_end_before_the_end_of_all_is_told_then),
 		STAGED(a_fatal_signal_needs_no_wait_for_its_cause),
 		STAGED(an_exit_stop_ends_after_two_seconds),
 		STAGED(sessions_share_the_time_of_an_exit_stop),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Clients that do not read: lossless sessions delay tasks, for a while; lossy ones lose notes. */
+#include "engine/session.h"
 #include "test/engine/stage.h"
+#include "wire/frame.h"
 
 #define MANY 60000 /* more calls than any queue here takes */
 
@@ -170,8 +172,10 @@ static void replies_that_nobody_reads_end_the_session(void **state)
 	c->deaf = true;
 	for (int i = 0; i < 3; i++)
 		request(c, STOP, stop, 0, COTRACE_ALL, 1);
-	while (st->engine->sessions_by_id.count == sessions + 20)
-		request(c, SESSIONS, sessions, 0);
+	for (unsigned i = 0; st->engine->sessions_by_id.count == sessions + 20; i++) {
+		assert_in_range(i, 0, 2000); /* also short ones take memory */
+		request(c, CLOSE_ACTION, close_action, 0);
+	}
 	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
 	settle(st);
 	assert_true(runs(st, PID));
@@ -179,6 +183,61 @@ static void replies_that_nobody_reads_end_the_session(void **state)
 	c->deaf = false;
 	settle(st);
 	assert_true(c->hung_up);
+}
+
+static void refusals_that_nobody_reads_end_the_session(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_new(st);
+
+	c->deaf = true;
+	for (unsigned i = 0; st->engine->sessions_by_id.count == 2; i++) {
+		struct wire_writer w;
+
+		assert_in_range(i, 0, 200);
+		wire_writer_init(&w, c->out, sizeof c->out);
+		for (unsigned j = 0; j < 2000; j++) {
+			wire_begin(&w, WIRE_KILL, WIRE_REQUEST_NO_REPLY, j);
+			wire_put_kill(&w, &(struct wire_kill){ 0 });
+			wire_finish(&w);
+		}
+		assert_int_equal(frame_send(c->fd, c->out, w.used, -1), 0);
+		settle(st);
+	}
+}
+
+static void changes_that_nobody_reads_of_are_counted_as_lost(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *deaf = client_attached(st);
+	uint64_t lost = 0;
+	unsigned changes = 0, heard;
+
+	subscribe(deaf, COTRACE_EVENT_CHANGED, COTRACE_NOTE);
+	deaf->deaf = true;
+	while (session_by_id(st->engine, deaf->session)->lost == 0) {
+		assert_in_range(changes, 0, 300000);
+		client_begin(c, WIRE_STOP, WIRE_REQUEST_NO_REPLY);
+		for (int i = 0; i < 1000; i++) {
+			if (i)
+				wire_begin(&c->writer, WIRE_STOP, WIRE_REQUEST_NO_REPLY, 0);
+			wire_put_stop(&c->writer,
+				      &(struct wire_stop){ task_id(st, PID), COTRACE_ONE, 0 });
+			wire_finish(&c->writer);
+			wire_begin(&c->writer, WIRE_RESUME, WIRE_REQUEST_NO_REPLY, 0);
+			wire_put_resume(&c->writer,
+					&(struct wire_resume){ task_id(st, PID), COTRACE_ONE });
+			wire_finish(&c->writer);
+		}
+		assert_int_equal(frame_send(c->fd, c->out, c->writer.used, -1), 0);
+		settle(st);
+		changes += 2000;
+	}
+	heard = hear(deaf, &lost);
+	client_forget(deaf);
+	stop_task(c, PID);
+	heard += hear(deaf, &lost);
+	assert_int_equal(heard + lost, changes + 1);
 }
 
 int main(void)
@@ -190,6 +249,8 @@ int main(void)
 		STAGED(a_lossy_session_never_delays),
 		STAGED(stops_are_not_lost_in_a_full_queue),
 		STAGED(replies_that_nobody_reads_end_the_session),
+		STAGED(refusals_that_nobody_reads_end_the_session),
+		STAGED(changes_that_nobody_reads_of_are_counted_as_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

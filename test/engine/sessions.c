@@ -107,6 +107,7 @@ static void an_observer_sees_and_changes_nothing(void **state)
 	assert_int_equal(refused(c, SIGNAL, signal, id, COTRACE_ONE, SIGTERM), -EPERM);
 	assert_int_equal(refused(c, REGSET_WRITE, regset_write, id, FAKE_REGSET), -EPERM);
 	assert_int_equal(refused(c, MEMORY_WRITE, memory_write, PID, 0, FAKE_MEMORY_AT), -EPERM);
+	assert_int_equal(refused(c, END, end, st->keeper->session), -EPERM);
 	assert_int_equal(refused(c, CLOSE_ACTION, close_action, COTRACE_CLOSE_KILL), -EPERM);
 	assert_int_equal(refused(c, SUBSCRIBE, subscribe, COTRACE_EVENT_EXEC, COTRACE_STOP),
 			 -EPERM);
@@ -117,6 +118,26 @@ static void an_observer_sees_and_changes_nothing(void **state)
 	settle(st);
 	expect(c, COTRACE_EVENT_SIGNAL);
 	assert_true(runs(st, PID));
+}
+
+static void an_attenuated_session_cannot_attach_as_a_controller(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_new(st);
+	int proof = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	granted(c, ATTENUATE, attenuate, 0);
+	client_begin(c, WIRE_ATTACH, 0);
+	wire_put_attach(&c->writer, &(struct wire_attach){ .pid = PID });
+	client_send(c, proof);
+	settle(st);
+	assert_int_equal(client_reply_error(c, WIRE_ATTACH), -EPERM);
+	client_begin(c, WIRE_ATTACH, 0);
+	wire_put_attach(&c->writer, &(struct wire_attach){ .pid = PID, .role = COTRACE_OBSERVER });
+	client_send(c, proof);
+	settle(st);
+	assert_int_equal(client_reply_error(c, WIRE_ATTACH), 0);
+	close(proof);
 }
 
 static void close_does_what_was_chosen_for_it(void **state)
@@ -283,6 +304,7 @@ int main(void)
 		STAGED(a_session_ends_in_the_middle_of_offers_of_several_tasks),
 		STAGED(an_attenuated_session_holds_nothing_and_its_stops_are_notes),
 		STAGED(an_observer_sees_and_changes_nothing),
+		STAGED(an_attenuated_session_cannot_attach_as_a_controller),
 		STAGED(close_does_what_was_chosen_for_it),
 		STAGED(a_spawned_program_is_held_at_its_first_exec),
 		STAGED(a_descendant_is_added_to_a_session),

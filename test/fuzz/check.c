@@ -81,7 +81,7 @@ static void check_sessions(struct engine *e)
 		size_t bytes = 0, awaited = 0;
 
 		list_for_each (&s->queue.datagrams, at, next)
-			bytes += list_entry(at, struct queue_datagram, node)->used;
+			bytes += list_entry(at, struct queue_datagram, node)->cost;
 		FUZZ_CHECK(bytes == s->queue.bytes);
 		list_for_each (&s->covers, at, next) {
 			struct cover *c = list_entry(at, struct cover, in_session);
