@@ -281,6 +281,7 @@ static void close_all(struct backend *b)
 	for (int i = 0; i < FAKE_TASKS; i++)
 		free(f->memory[i]);
 	fd_close(f->epoll);
+	free(f->tasks);
 	free(f);
 }
 
@@ -324,6 +325,12 @@ struct fake *fake_new(void)
 
 	if (f == NULL)
 		return NULL;
+	f->room = FAKE_TASKS;
+	f->tasks = calloc((size_t)f->room, sizeof *f->tasks);
+	if (f->tasks == NULL) {
+		free(f);
+		return NULL;
+	}
 	f->base.ops = &ops;
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	return f;

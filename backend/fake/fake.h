@@ -9,7 +9,7 @@
 
 #include "engine/backend.h"
 
-#define FAKE_TASKS 64
+#define FAKE_TASKS 64 /* at first; pointers to tasks last until there are more */
 #define FAKE_EVENTS 256
 #define FAKE_CALLS 1024 /* the last ones are kept */
 #define FAKE_MEMORY 16384
@@ -76,8 +76,8 @@ struct fake_call {
 
 struct fake {
 	struct backend base;
-	struct fake_task tasks[FAKE_TASKS];
-	int top; /* all tasks lie below */
+	struct fake_task *tasks;
+	int top, room; /* all tasks lie below top */
 	struct fake_memory *memory[FAKE_TASKS];
 	struct backend_event events[FAKE_EVENTS];
 	size_t event_head, event_count;
@@ -97,7 +97,7 @@ struct fake {
 
 /* Returns NULL without memory. Freed by its close(). */
 struct fake *fake_new(void);
-/* A task that lives, and is not attached. NULL: no room. */
+/* A task that lives, and is not attached. NULL: no memory. */
 struct fake_task *fake_add(struct fake *f, pid_t pid, pid_t tid);
 struct fake_task *fake_task(struct fake *f, pid_t tid);
 /* Memory of a process, FAKE_MEMORY bytes. */

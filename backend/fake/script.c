@@ -1,23 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /* What a test says and asks. */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/fake/internal.h"
 
+static int grow(struct fake *f)
+{
+	struct fake_task *tasks;
+
+	if (f->top < f->room)
+		return 0;
+	tasks = realloc(f->tasks, 2 * (size_t)f->room * sizeof *tasks);
+	if (tasks == NULL)
+		return -1;
+	f->tasks = tasks;
+	f->room *= 2;
+	return 0;
+}
+
 struct fake_task *fake_add(struct fake *f, pid_t pid, pid_t tid)
 {
-	for (int i = 0; i < FAKE_TASKS; i++) {
-		struct fake_task *t = &f->tasks[i];
+	int i = 0;
 
-		if (t->tid)
-			continue;
-		*t = (struct fake_task){ .tid = tid, .pid = pid, .arch = 1 };
-		if (i >= f->top)
-			f->top = i + 1;
-		return t;
+	while (i < f->top && f->tasks[i].tid)
+		i++;
+	if (i == f->top) {
+		if (grow(f) < 0)
+			return NULL;
+		f->top++;
 	}
-	return NULL;
+	f->tasks[i] = (struct fake_task){ .tid = tid, .pid = pid, .arch = 1 };
+	return &f->tasks[i];
 }
 
 void fake_push(struct fake *f, const struct backend_event *ev)

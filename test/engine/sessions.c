@@ -234,6 +234,38 @@ static void holds_come_in_pages(void **state)
 	assert_int_equal(bytes % 600, 0);
 }
 
+static void tasks_come_in_pages(void **state)
+{
+	struct stage *st = *state;
+	struct client *c;
+	struct wire_r_tasks page;
+	uint64_t last = 0;
+	uint32_t stored = 0;
+
+	for (pid_t tid = 1000; tid < 2299; tid++)
+		fake_add(st->kernel, PID, tid);
+	c = client_attached(st);
+	do {
+		struct wire_task task;
+		struct wire_reader r;
+		struct message m;
+
+		request(c, TASKS, tasks, last);
+		assert_true(client_take(c, WIRE_R_TASKS, &m));
+		wire_reader_init(&r, m.body, m.size);
+		assert_true(wire_get_r_tasks(&r, &page));
+		assert_int_equal(page.total, 1300);
+		stored += page.count;
+		while (wire_left(&r)) {
+			assert_true(wire_get_task(&r, &task));
+			assert_true(task.task > last);
+			last = task.task;
+		}
+		free(m.body);
+	} while (page.count);
+	assert_int_equal(stored, 1300);
+}
+
 static void tasks_and_sessions_are_listed_from_where_one_asks(void **state)
 {
 	struct stage *st = *state;
@@ -309,6 +341,7 @@ int main(void)
 		STAGED(a_spawned_program_is_held_at_its_first_exec),
 		STAGED(a_descendant_is_added_to_a_session),
 		STAGED(holds_come_in_pages),
+		STAGED(tasks_come_in_pages),
 		STAGED(tasks_and_sessions_are_listed_from_where_one_asks),
 		STAGED(a_channel_has_its_own_replies_and_ends_with_its_session),
 	};
