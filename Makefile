@@ -65,7 +65,7 @@ bench: build
 	@bench/run $(BUILD)
 
 fuzz: $(BUILD_FUZZ)/build.ninja
-	@ninja -C $(BUILD_FUZZ) -j $(JOBS)
+	@ninja -C $(BUILD_FUZZ) -j $(JOBS) test/fuzz/fuzz-decoder test/fuzz/fuzz-engine
 	@test/fuzz/run $(BUILD_FUZZ)
 
 install: build
