@@ -24,6 +24,7 @@ ssize_t fd_read_file(const char *path, char *buf, size_t size)
 	size_t used = 0;
 	ssize_t n = 0;
 
+	buf[0] = '\0';
 	if (fd < 0)
 		return -errno;
 	while (used < size - 1 && (n = read(fd, buf + used, size - 1 - used)) > 0)

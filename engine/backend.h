@@ -109,6 +109,11 @@ struct backend_ops {
 	int (*interrupt)(struct backend *b, pid_t tid);
 	int (*resume)(struct backend *b, pid_t tid, enum backend_resume how, int signo);
 	int (*detach)(struct backend *b, pid_t tid, int signo);
+	/*
+	 * Whether a task that runs has exited though its death is not reported yet: a leader
+	 * whose other tasks live on. May be NULL.
+	 */
+	bool (*has_exited)(struct backend *b, pid_t tid);
 	/* The task stands: turns EXITING events on or off. */
 	int (*exit_stops)(struct backend *b, pid_t tid, bool on);
 

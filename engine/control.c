@@ -13,6 +13,11 @@
 
 #define REGSET_MAX 16384
 
+static void release(struct task *t, struct session *s)
+{
+	task_release(t, s, RULES_HOLD_ASKED | RULES_HOLD_OFFER);
+}
+
 /* Calls @act for each task that (task, reach) means. Returns 0, -ESRCH, -EINVAL. */
 static int for_reach(struct request *rq, uint64_t task, uint32_t reach,
 		     void (*act_process)(struct cover *, bool all),
@@ -39,7 +44,8 @@ static int for_reach(struct request *rq, uint64_t task, uint32_t reach,
 		list_for_each (&c->process->tasks, at, next) {
 			struct task *each = list_entry(at, struct task, in_process);
 
-			if (each->announced)
+			/* One that is not announced is held from its start: hold_new. */
+			if (each->announced || act == release)
 				act(each, s);
 		}
 	}
@@ -88,11 +94,6 @@ static void release_new(struct cover *c, bool all)
 	c->hold_new = false;
 	if (all)
 		c->session->hold_new = false;
-}
-
-static void release(struct task *t, struct session *s)
-{
-	task_release(t, s, RULES_HOLD_ASKED | RULES_HOLD_OFFER);
 }
 
 void request_resume(struct request *rq, const struct wire_resume *m)

@@ -44,7 +44,7 @@ void process_discard(struct process *p)
 	list_remove(&p->in_releases);
 	fd_close(p->mem_read);
 	fd_close(p->mem_write);
-	list_for_each (&p->late_exits, node, after)
+	list_for_each (&p->late_exits, node, after) /* NOLINT(clang-analyzer-unix.Malloc) */
 		free(list_entry(node, struct late_exit, node));
 	free(p);
 }
@@ -119,7 +119,7 @@ static void change_course(struct process *p)
 	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
-		if (t->state != TASK_RUNNING || t->poked)
+		if (t->state != TASK_RUNNING || t->poked || task_has_left(t))
 			continue;
 		t->poked = true;
 		p->engine->pokes++;

@@ -97,6 +97,9 @@ bool request_handle(struct conn *c, const struct wire_header *header, struct wir
 		WIRE_REQUESTS(MESSAGE)
 #undef MESSAGE
 	default:
+		/* Replies and events: its socket leads back to the engine. */
+		if (header->type == 0 || header->type >= WIRE_REPLY(0))
+			return false;
 		/* From a newer client: it learns that this engine cannot. */
 		request_done(&rq, -ENOSYS);
 		return true;

@@ -172,7 +172,7 @@ static void compare(struct both *b)
 		must((s == NULL) == (party == NULL));
 		if (s == NULL)
 			continue;
-		must(party->holds == s->holds);
+		must(party->holds == s->holds); /* NOLINT(clang-analyzer-core.NullDereference) */
 		must(party->policy == s->policy);
 		must(s->asked_times <= 1);
 		offers += (s->holds & RULES_HOLD_OFFER) != 0;

@@ -59,13 +59,13 @@ static void ask(struct task *t, struct rules_party *p)
 		return;
 	}
 	ev.flags |= COTRACE_EV_STOP;
-	seq = event_emit(s, &ev);
-	if (seq == 0) { /* no memory: the session cannot be asked, so it does not decide */
-		rules_told(&t->rules, p);
-		return;
-	}
+	/* The offer first: a queue that is flushed can let tasks run, this one too. */
 	rules_offered(&t->rules, p);
-	task_note_hold(p, t->kind, seq);
+	seq = event_emit(s, &ev);
+	if (seq == 0) /* no memory: it cannot be asked, so it does not decide */
+		rules_release(&t->rules, p, RULES_HOLD_OFFER);
+	else
+		task_note_hold(p, t->kind, seq);
 }
 
 /* What a signal stop leaves to do: broken calls, and the signal that goes on. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,7 @@ int session_cover(struct session *s, struct process *p)
 
 void session_uncover(struct cover *c)
 {
+	assert(list_linked(&c->in_process) && list_linked(&c->in_session));
 	list_remove(&c->in_process);
 	list_remove(&c->in_session);
 	free(c);
@@ -124,17 +126,19 @@ int session_for_child(struct session *parent, struct process *child)
 	c->pid = parent->owner_pid;
 	c->uid = parent->owner_uid;
 	s = session_new(e, c);
+	if (s != NULL) { /* before it covers: a policy has its own place in the order */
+		s->role = parent->role;
+		s->scope = parent->scope;
+		s->flags = parent->flags;
+		s->queue_deadline_ns = parent->queue_deadline_ns;
+		s->root_pid = child->pid;
+	}
 	if (s == NULL || session_cover(s, child) < 0) {
 		conn_close(c);
 		fd_close(pair[1]);
 		return -ENOMEM;
 	}
-	s->role = parent->role;
-	s->scope = parent->scope;
-	s->flags = parent->flags;
 	s->close_action = parent->close_action;
-	s->queue_deadline_ns = parent->queue_deadline_ns;
-	s->root_pid = child->pid;
 	if (s->role == COTRACE_CONTROLLER) {
 		session_find_cover(s, child)->hold_new = true;
 		list_for_each (&child->tasks, node, after)
@@ -185,8 +189,9 @@ static void flush_dirty(struct timer *timer)
 {
 	struct engine *e = list_entry(timer, struct engine, flush_timer);
 
-	list_for_each (&e->dirty, node, after)
-		session_flush(list_entry(node, struct session, in_dirty));
+	/* Flushing one can let tasks run, whose events flush others. */
+	while (!list_empty(&e->dirty))
+		session_flush(list_entry(e->dirty.next, struct session, in_dirty));
 }
 
 void session_dirty(struct session *s, uint64_t now, bool at_once)
@@ -219,7 +224,8 @@ void session_flush(struct session *s)
 	if (s->queue_full && (s->queue.bytes < QUEUE_LOW || (s->flags & COTRACE_LOSSY))) {
 		if (s->queue.bytes < QUEUE_LOW) {
 			s->queue_full = false;
-			timer_cancel(&s->queue_timer);
+			if (!s->ended) /* else it is how long it has to read what is left */
+				timer_cancel(&s->queue_timer);
 		}
 		release_queue_holds(s);
 	}
@@ -268,7 +274,7 @@ static void close_action(struct session *s)
 static void withdraw(struct session *s)
 {
 	struct engine *e = s->engine;
-
+	/* NOLINT(clang-analyzer-unix.Malloc) */
 	close_action(s);
 	while (!list_empty(&s->covers)) {
 		struct cover *c = list_entry(s->covers.next, struct cover, in_session);

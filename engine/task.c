@@ -127,11 +127,24 @@ bool task_stands(const struct task *t)
 	return t->state == TASK_STANDING;
 }
 
+bool task_has_left(const struct task *t)
+{
+	struct backend *b = t->engine->backend;
+
+	if (t->state != TASK_RUNNING || t->process == NULL)
+		return false;
+	if (t->exit_told)
+		return true;
+	/* A leader's death is reported with that of the last task. */
+	return t->tid == t->process->pid && t->process->task_count > 1 && b->ops->has_exited &&
+	       b->ops->has_exited(b, t->tid);
+}
+
 void task_interrupt(struct task *t)
 {
 	struct backend *b = t->engine->backend;
 
-	if (t->state != TASK_RUNNING || t->interrupted)
+	if (t->state != TASK_RUNNING || t->interrupted || task_has_left(t))
 		return;
 	/* Failure means that it is dying: the death record is on its way. */
 	if (b->ops->interrupt(b, t->tid) == 0) {
@@ -186,7 +199,8 @@ void task_hold(struct task *t, struct session *s)
 {
 	struct rules_party *p = rules_party(&t->rules, s->id);
 
-	if (p == NULL || (p->holds & RULES_HOLD_ASKED) || t->rules.phase == RULES_DEAD)
+	if (p == NULL || (p->holds & RULES_HOLD_ASKED) || t->rules.phase == RULES_DEAD ||
+	    task_has_left(t))
 		return;
 	rules_hold(&t->rules, p, RULES_HOLD_ASKED);
 	if (!(p->holds & RULES_HOLD_OFFER))
@@ -213,7 +227,7 @@ void task_release(struct task *t, struct session *s, unsigned why)
 		p->awaited = false;
 		session_stood(s);
 	}
-	if (p->holds & why & RULES_HOLD_ASKED)
+	if ((p->holds & why & RULES_HOLD_ASKED) && t->announced)
 		event_changed(t->process, s, t, COTRACE_CHANGE_RELEASE, 0, 0);
 	rules_release(&t->rules, p, why);
 	task_proceed(t);

@@ -64,6 +64,8 @@ void task_awaited_no_more(struct task *t);
 /* A session wrote its registers. */
 void task_registers_written(struct task *t);
 void task_interrupt(struct task *t);
+/* It has exited, or is just doing so, and will not stand again. */
+bool task_has_left(const struct task *t);
 /* It stands at its exit: it will not for long. */
 void task_limit_exit_stop(struct task *t);
 /* May it be looked at? */

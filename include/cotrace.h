@@ -309,7 +309,8 @@ int cotrace_attach(struct cotrace **out, pid_t pid, const struct cotrace_options
  * The program is the caller's own child: waitpid() and pidfds on it work as without
  * tracing. It is held by this session before its first instruction: subscribe, then
  * cotrace_resume(*out, 0). Caught signals are reset and the caller's signal mask is
- * inherited, as with posix_spawn(). set-user-ID bits take no effect (ptrace(2)).
+ * inherited, as with posix_spawn(). set-user-ID bits take no effect, except where the
+ * engine has CAP_SYS_PTRACE (execve(2)).
  *
  * Blocks:  until the program is loaded.
  * Return:  0; as cotrace_attach(); or as execve(2), and then no child is left.
@@ -510,7 +511,8 @@ int cotrace_stop(struct cotrace *s, uint64_t task, enum cotrace_reach reach, int
  * Answers a stop event, if one is open, with "pass". The task runs when no session
  * holds it any more.
  *
- * Blocks: never. Return: 0; a refusal comes as a REFUSED event.
+ * Blocks: never, unless the engine is far behind. Return: 0; -EAGAIN it stays so; a
+ * refusal comes as a REFUSED event.
  */
 int cotrace_resume(struct cotrace *s, uint64_t task);
 
@@ -548,7 +550,7 @@ struct cotrace_verdict {
  * A hold taken by cotrace_stop() stays. An answer to an event that is no longer open
  * (its task died) is ignored.
  *
- * Blocks: never. Return: 0; -EINVAL @ev is no stop.
+ * Blocks: as cotrace_resume(). Return: 0; -EAGAIN; -EINVAL @ev is no stop.
  */
 int cotrace_answer(struct cotrace *s, const struct cotrace_event *ev,
 		   const struct cotrace_verdict *verdict);

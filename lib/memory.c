@@ -264,9 +264,9 @@ static int look_up(struct memories *m, pid_t pid, struct memory **out, bool *uns
  */
 int memory_report_exec(struct cotrace *s, pid_t pid, uint64_t known, bool unsure)
 {
-	uint64_t generation;
+	uint64_t generation = 0;
 	struct memory *fresh;
-	int fd, r = ask_engine(s, pid, &fd, &generation);
+	int fd = -1, r = ask_engine(s, pid, &fd, &generation);
 
 	if (r < 0) {
 		if (r == -ESRCH)
@@ -290,8 +290,8 @@ int memory_report_exec(struct cotrace *s, pid_t pid, uint64_t known, bool unsure
 int memory_find(struct cotrace *s, pid_t pid, struct memory **out, bool *unsure)
 {
 	struct memory *seen;
-	uint64_t generation;
-	int fd, r = look_up(&s->memories, pid, &seen, unsure);
+	uint64_t generation = 0;
+	int fd = -1, r = look_up(&s->memories, pid, &seen, unsure);
 
 	*out = seen;
 	if (r < 0 || (seen != NULL && seen->fd >= 0 && !seen->borrowed))
@@ -324,8 +324,8 @@ bool memory_alive(const struct memory *memory)
 /* A vfork child's fd reads its parent's memory after its exec: was it still the child's? */
 bool memory_current(struct cotrace *s, pid_t pid, const struct memory *memory)
 {
-	uint64_t generation;
-	int fd;
+	uint64_t generation = 0;
+	int fd = -1;
 
 	if (!memory->borrowed)
 		return true;
@@ -338,12 +338,12 @@ bool memory_current(struct cotrace *s, pid_t pid, const struct memory *memory)
 /* The number of the program that the client believes in; asked for at the first write. */
 int memory_generation(struct cotrace *s, pid_t pid, uint64_t *out, bool *unsure)
 {
-	struct memory *memory, *fresh;
-	int fd, r = memory_find(s, pid, &memory, unsure);
+	struct memory *memory = NULL, *fresh;
+	int fd = -1, r = memory_find(s, pid, &memory, unsure);
 
 	if (r < 0)
 		return r;
-	*out = memory->generation;
+	*out = memory->generation; /* NOLINT(clang-analyzer-unix.Malloc) */
 	if (*out == 0)
 		r = ask_engine(s, pid, &fd, out);
 	if (r == 0 && memory->generation == 0) {

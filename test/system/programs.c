@@ -81,6 +81,8 @@ SAME(signals_do_the_same_traced, "signals", "10", NULL)
 SAME(a_leader_that_ends_first_does_the_same_traced, "leader", "4", NULL)
 SAME(many_threads_do_the_same_traced, "many", "100", NULL)
 SAME(system_calls_do_the_same_traced, "sysloop", "500", NULL)
+/* Where the engine wakes a task is not for the task to see. */
+SAME(cpu_masks_are_the_same_traced, "affinity", "2000", NULL)
 
 static void check_death(int signo)
 {

@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	n = start(argv[1], waits);
 	if (n == 0)
-		return EXIT_UNSUPPORTED;
+		return EXIT_UNSUPPORTED; /* NOLINT(clang-analyzer-unix.Malloc) */
 	while ((unsigned)atomic_load(&blocking) < n)
 		usleep(500);
 	for (unsigned i = 0; i < n; i++)
