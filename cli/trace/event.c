@@ -40,9 +40,18 @@ static struct task *task_of(struct tracer *tr, struct target *target,
 	return task;
 }
 
+static bool is_shown(const struct tracer *tr, const struct cotrace_event *ev)
+{
+	return filter_has(&tr->options.shown, ev->arch, ev->syscall.nr);
+}
+
 static void take_entry(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
 {
 	decode_enter(&task->call, ev, tr->data);
+	if (!is_shown(tr, ev)) {
+		paths_at_entry(tr->paths, task, ev, tr->data);
+		return;
+	}
 	task->in_call = true;
 	task->cut = false;
 	task->entry_ns = ev->time_ns;
@@ -59,6 +68,8 @@ static void take_exit(struct tracer *tr, struct task *task, const struct cotrace
 	}
 	if (tr->paths)
 		paths_at_exit(tr->paths, task, ev, tr->data);
+	if (!is_shown(tr, ev))
+		return;
 	if (tr->options.summary)
 		summary_count(tr, task, ev);
 	tr->renderer->exit(tr, task, ev);

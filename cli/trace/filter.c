@@ -52,6 +52,31 @@ static bool has_class(const struct call *call, const void *classes)
 	return call->classes & *(const uint32_t *)classes;
 }
 
+static bool concerns_fds(const struct call *call, const void *unused)
+{
+	static const char *const names[] = { "close", "close_range", "chdir", "fchdir", "pipe",
+					     "pipe2", "socketpair",  "fcntl", "fcntl64" };
+
+	(void)unused;
+	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (has_name(call, names[i]))
+			return true;
+	return call->result.show == SHOW_FD;
+}
+
+void filter_add_fd_calls(struct filter *f)
+{
+	add_matching(f, concerns_fds, NULL);
+}
+
+bool filter_has(const struct filter *f, uint32_t arch, int64_t nr)
+{
+	const struct cotrace_syscall_set *set = arch == COTRACE_ARCH_I386 ? &f->i386 : &f->x86_64;
+
+	/* What has no place in a set is seen only by those who asked for all. */
+	return f->all || nr < 0 || nr >= SYSCALL_MAX || cotrace_syscall_set_has(set, (int)nr);
+}
+
 static bool has_pattern(const struct call *call, const void *regex)
 {
 	return !regexec(regex, call->name, 0, NULL, 0);

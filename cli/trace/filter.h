@@ -18,5 +18,8 @@ void filter_init(struct filter *f);
  * returns the exit status.
  */
 int filter_parse(struct filter *f, const char *expression);
+/* Adds the calls that make, copy and close file descriptors, or change the directory. */
+void filter_add_fd_calls(struct filter *f);
+bool filter_has(const struct filter *f, uint32_t arch, int64_t nr);
 
 #endif

@@ -210,5 +210,8 @@ int options_parse(struct options *o, int argc, char **argv)
 	}
 	if (optind < argc)
 		o->command = argv + optind;
+	o->shown = o->filter;
+	if (o->paths && !o->filter.all)
+		filter_add_fd_calls(&o->filter);
 	return check(o);
 }

@@ -20,6 +20,7 @@ enum time_format {
 
 struct options {
 	struct filter filter;
+	struct filter shown; /* less than filter where -y has to watch more */
 	pid_t pids[TRACE_PIDS_MAX];
 	unsigned pid_count;
 	char **command; /* NULL: only -p */

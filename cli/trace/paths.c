@@ -223,21 +223,40 @@ static char *given_path(struct paths *p, struct task *task)
 	return path;
 }
 
-static void note_result(struct paths *p, struct task *task, int32_t fd)
+/* Where symbolic links lead, while the file is there; takes @path. */
+static char *resolved(char *path)
 {
-	char *found = read_path(task->pid, fd), *given = given_path(p, task);
+	char *real = path ? realpath(path, NULL) : NULL;
 
-	if (given && (!found || strcmp(last_part(found), last_part(given)))) {
-		free(found);
-		found = given;
-	} else
-		free(given);
-	keep(p, task->pid, fd, found);
+	if (!real)
+		return path;
+	free(path);
+	return real;
 }
 
 static bool named(const struct decode_call *c, const char *name)
 {
 	return !strcmp(c->call->name, name);
+}
+
+/* Whether the call can have made a file of that name, or the number is another's by now. */
+static bool is_plausible(const struct decode_call *c, const char *found, const char *given)
+{
+	if (given)
+		return !strcmp(last_part(found), last_part(given));
+	return *found != '/' || !strncmp(found, "/memfd:", 7) || named(c, "open_by_handle_at");
+}
+
+static void note_result(struct paths *p, struct task *task, int32_t fd)
+{
+	char *found = read_path(task->pid, fd), *given = resolved(given_path(p, task));
+
+	if (!found || !is_plausible(&task->call, found, given)) {
+		free(found);
+		found = given;
+	} else
+		free(given);
+	keep(p, task->pid, fd, found);
 }
 
 static bool duplicates(const struct decode_call *c)
