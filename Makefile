@@ -71,6 +71,8 @@ fuzz: $(BUILD_FUZZ)/build.ninja
 install: build
 	@$(MESON) configure $(BUILD) --prefix '$(PREFIX)'
 	@ninja -C $(BUILD) -j $(JOBS)
+	@dir='$(DESTDIR)$(PREFIX)'; while [ ! -e "$$dir" ]; do dir=$$(dirname "$$dir"); done; [ -w "$$dir" ] || \
+		{ echo "make install: $$dir cannot be written: run this as root, or set PREFIX or DESTDIR" >&2; exit 1; }
 	@$(MESON) install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir '$(DESTDIR)')
 	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || PATH="$$PATH:/sbin:/usr/sbin" ldconfig
 
