@@ -220,6 +220,13 @@ static int detach(struct backend *b, pid_t tid, int signo)
 	return r;
 }
 
+static bool has_exited(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	return t && t->exited;
+}
+
 static int exit_stops(struct backend *b, pid_t tid, bool on)
 {
 	struct fake *f = fake_of(b);
@@ -297,6 +304,7 @@ static const struct backend_ops ops = {
 	.interrupt = interrupt,
 	.resume = resume,
 	.detach = detach,
+	.has_exited = has_exited,
 	.exit_stops = exit_stops,
 	.put_back = put_back,
 	.put_off = put_off,

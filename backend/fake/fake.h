@@ -48,6 +48,7 @@ struct fake_task {
 	pid_t tid, pid; /* tid 0: free */
 	pid_t parent;	/* process */
 	bool attached, stands, exit_stops;
+	bool exited;		 /* a leader that others outlive */
 	bool interrupted;	 /* interrupt() was called since its last stop */
 	bool can_put_back;	 /* what put_back() will say */
 	bool signal_waits;	 /* what signal_waits() will say */

@@ -72,6 +72,7 @@ static void die(struct kernel *k, struct fake_task *t, int status)
 	pid_t pid = t->pid;
 
 	facts(k, t)->zombie = true;
+	t->exited = true;
 	if (!t->attached) {
 		t->tid = 0;
 		return;
