@@ -301,6 +301,25 @@ static void new_tasks_of_a_stopped_target_are_held_from_their_start(void **state
 	assert_true(runs(st, CHILD) && runs(st, PID));
 }
 
+static void a_hold_given_up_before_a_child_is_announced_does_not_keep_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	struct client *other = client_attached(st);
+
+	subscribe(other, COTRACE_EVENT_FORK, COTRACE_STOP);
+	stop_all(c);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
+	settle(st);
+	assert_int_equal(expect(c, COTRACE_EVENT_STOP_DONE).head.tid, PID);
+	resume_all(c);
+	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
+	settle(st);
+	resume_all(other);
+	assert_true(runs(st, CHILD) && runs(st, PID));
+	expect_none(c);
+}
+
 static void a_new_thread_is_told_as_a_clone(void **state)
 {
 	struct stage *st = *state;
@@ -328,6 +347,7 @@ int main(void)
 		STAGED(a_fork_brings_a_session_for_the_child_which_it_holds),
 		STAGED(a_childs_session_that_is_thrown_away_lets_the_child_run),
 		STAGED(new_tasks_of_a_stopped_target_are_held_from_their_start),
+		STAGED(a_hold_given_up_before_a_child_is_announced_does_not_keep_it),
 		STAGED(a_new_thread_is_told_as_a_clone),
 	};
 

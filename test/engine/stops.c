@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "test/engine/stage.h"
 
@@ -311,6 +312,20 @@ static void the_last_close_lets_a_running_target_go_with_its_call_put_off(void *
 	assert_int_equal(st->engine->tasks_by_id.count, 0);
 }
 
+static void an_engine_that_leaves_detaches_what_stops_at_calls(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = caller_of(st);
+
+	st->kernel->answers = true;
+	close(c->fd);
+	close(st->keeper->fd);
+	c->fd = st->keeper->fd = -1;
+	assert_int_equal(engine_run(st->engine), 0);
+	assert_false(fake_task(st->kernel, PID)->attached);
+	assert_false(fake_task(st->kernel, PID)->stands);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +344,7 @@ int main(void)
 		STAGED(a_subscription_to_calls_takes_effect_by_an_interruption_that_nobody_sees),
 		STAGED(a_subscription_does_not_wait_for_ever_for_a_task_that_does_not_stop),
 		STAGED(an_ignored_signal_that_broke_a_call_leaves_it_unbroken),
+		STAGED(an_engine_that_leaves_detaches_what_stops_at_calls),
 		STAGED(the_last_close_lets_a_running_target_go_with_its_call_put_off),
 	};
 
