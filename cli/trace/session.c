@@ -290,9 +290,11 @@ static bool why_no_child(struct cotrace_explanation *e)
 	r = cotrace_explain(child, e);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	return r == 0 &&
-	       (e->reason == COTRACE_REASON_NO_ENGINE || e->reason == COTRACE_REASON_SECCOMP ||
-		(e->reason == COTRACE_REASON_YAMA && e->detail > 1));
+	if (r)
+		return false;
+	return e->reason == COTRACE_REASON_NO_ENGINE || e->reason == COTRACE_REASON_SECCOMP ||
+	       e->reason == COTRACE_REASON_FOREIGN_TRACER ||
+	       (e->reason == COTRACE_REASON_YAMA && e->detail > 1);
 }
 
 /* The command is there and can be executed. */
@@ -302,12 +304,12 @@ static int not_spawned(const char *name, const char *path, int error)
 
 	if (error == -EPROTO)
 		return bad_engine();
-	if (error == -ESHUTDOWN)
-		return complain(EXIT_FAILURE,
-				"%s can be executed but not read, so it ran untraced; root may "
+	if (error == -EACCES)
+		return complain(EXIT_NOT_EXECUTABLE,
+				"%s can be executed but not read, so it cannot be traced; root may "
 				"trace it",
 				path);
-	if ((error == -ENOENT || error == -EPERM) && why_no_child(&e))
+	if ((error == -ENOENT || error == -EPERM || error == -EBUSY) && why_no_child(&e))
 		return complain(EXIT_FAILURE, "%s", e.sentence);
 	if (error == -ENOENT)
 		return complain(EXIT_NOT_FOUND, "%s: its interpreter is not there", path);
