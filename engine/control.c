@@ -44,8 +44,8 @@ static int for_reach(struct request *rq, uint64_t task, uint32_t reach,
 		list_for_each (&c->process->tasks, at, next) {
 			struct task *each = list_entry(at, struct task, in_process);
 
-			/* One that is not announced is held from its start: hold_new. */
-			if (each->announced || act == release)
+			/* One that stands unannounced is held from its start: hold_new. */
+			if (each->announced || each->state == TASK_UNBORN || act == release)
 				act(each, s);
 		}
 	}

@@ -112,6 +112,8 @@ struct task {
 	bool call_replaced;
 	bool call_suspended; /* interrupted by a stop; to be made again without a word */
 	bool restarting;     /* the next call is one made again */
+	bool call_broken;    /* it ended by an interruption: it may be made again */
+	uint64_t call_pc;
 
 	bool announced; /* every session has its parent's event */
 	bool died;	/* before that; with exit_status */

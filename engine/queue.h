@@ -10,7 +10,7 @@
 #include "base/list.h"
 #include "wire/wire.h"
 
-#define QUEUE_COST_MIN 4096 /* a datagram never costs less: it keeps pages, or an fd */
+#define QUEUE_COST_MIN 4096	/* a datagram never costs less: it keeps pages, or an fd */
 #define QUEUE_BATCH (16u << 10) /* a datagram this long is sent without waiting for more */
 
 struct queue_datagram {

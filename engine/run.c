@@ -73,9 +73,13 @@ static int leave_signal_stop(struct task *t)
 {
 	struct backend *b = t->engine->backend;
 	int signo = t->flags & COTRACE_EV_DENIED ? 0 : t->signo;
+	enum backend_disposition disposition =
+		signo ? b->ops->disposition(b, t->tid, signo) : BACKEND_SIG_IGNORED;
 
-	if (signo && b->ops->disposition(b, t->tid, signo) != BACKEND_SIG_IGNORED) {
+	if (disposition != BACKEND_SIG_IGNORED) {
 		b->ops->take_back(b, t->tid);
+		if (disposition == BACKEND_SIG_HANDLED)
+			t->restarting = false; /* the handler's calls come first */
 		return signo;
 	}
 	/* Untraced, a signal that changes nothing would not have broken the call. */

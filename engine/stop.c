@@ -68,6 +68,9 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	bool again = t->call_suspended && same_call(&t->call, &ev->syscall) && t->process &&
 		     t->call_changes == t->process->changes;
 
+	/* Not what a handler calls meanwhile. */
+	bool same = t->call_broken && t->call_pc == ev->pc && same_call(&t->asked, &ev->syscall);
+
 	/* A call that was judged already and that nobody could have changed since. */
 	if (!again)
 		tell_kept_exit(t);
@@ -77,9 +80,10 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	t->call_denied = t->call_replaced = false;
 	if (!again)
 		t->call = t->asked = ev->syscall;
-	if (t->restarting || ev->syscall.restart)
+	if (t->restarting || same || ev->syscall.restart)
 		t->flags |= COTRACE_EV_RESTARTED;
-	t->restarting = false;
+	t->restarting = t->call_broken = false;
+	t->call_pc = ev->pc;
 	t->call_changes = t->process ? t->process->changes : 0;
 }
 
@@ -106,7 +110,8 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 	}
 	t->call_suspended = suspended && t->in_call;
 	t->in_call = false;
-	t->restarting = ev->syscall.interrupted;
+	t->restarting = false;
+	t->call_broken = ev->syscall.interrupted;
 }
 
 static void tell_continued(struct task *t)

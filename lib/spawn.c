@@ -181,14 +181,19 @@ static int child(void *argument, const sigset_t *mask)
 	return 127;
 }
 
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /* Runs the program on the session's engine. Its pid, or -errno and then nothing is left. */
 static pid_t run(struct spawn *s)
 {
 	pid_t pid = launch_child(child, s);
 
 	if (pid > 0 && s->error < 0) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		reap(pid);
 		return s->error;
 	}
 	return pid;
@@ -224,7 +229,10 @@ static pid_t spawn_on(struct spawn *s, pid_t tracer)
 		r = cotrace_stop(s->session, 0, COTRACE_ALL, SPAWN_NS);
 		if (r == 0 || r == -ETIMEDOUT)
 			return pid;
-		pid = r;
+		/* The session ends at an exec of a file that the user may not read. */
+		kill(pid, SIGKILL);
+		reap(pid);
+		pid = r == -ESHUTDOWN ? -EACCES : r;
 	}
 	cotrace_close(s->session);
 	s->session = NULL;

@@ -105,8 +105,8 @@ bool place_before_wake(struct ptrace_backend *b, pid_t tid)
 	cpu_set_t set;
 	int count;
 
-	if (!place->enabled || place->streak < STREAK || tid != place->last ||
-	    may_show_mask(t) || sched_getaffinity(tid, sizeof set, &set) < 0)
+	if (!place->enabled || place->streak < STREAK || tid != place->last || may_show_mask(t) ||
+	    sched_getaffinity(tid, sizeof set, &set) < 0)
 		return false;
 	count = CPU_COUNT(&set);
 	if (count == 1)
