@@ -15,8 +15,10 @@
 #include "engine/event.h"
 #include "engine/task.h"
 
+#ifndef QUEUE_HIGH	      /* fuzzing has it smaller */
 #define QUEUE_HIGH (1u << 20) /* bytes: from here on a lossless session delays tasks */
-#define QUEUE_LOW (256u << 10)
+#endif
+#define QUEUE_LOW (QUEUE_HIGH / 4)
 #define END_NS (10 * CLOCK_SECOND)
 #define FLUSH_NS (CLOCK_SECOND / 2000) /* longest delay of a note */
 
