@@ -121,7 +121,7 @@ static void be_tracer(pid_t pid, unsigned seed)
 
 static void eight_tracers(const char *const argv[], const char *expected, unsigned round)
 {
-	char text[256];
+	char text[256], about[400], engine[200];
 	struct target t;
 	pid_t tracers[8];
 
@@ -137,8 +137,12 @@ static void eight_tracers(const char *const argv[], const char *expected, unsign
 		waitpid(tracers[i], NULL, 0);
 	}
 	target_output(&t, text, sizeof text);
-	if (strcmp(text, expected) != 0)
-		FAIL("round %u: \"%s\" is not \"%s\"", round, text, expected);
+	if (strcmp(text, expected) != 0) {
+		proc_describe(t.pid, about, sizeof about);
+		proc_describe((pid_t)proc_status_number(t.pid, "TracerPid"), engine, sizeof engine);
+		FAIL("round %u: \"%s\" is not \"%s\": %s; tracer: %s", round, text, expected, about,
+		     engine);
+	}
 	target_ends_well(&t, 10000);
 }
 
