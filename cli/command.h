@@ -3,6 +3,8 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include <sys/types.h>
+
 enum { EXIT_USAGE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 int trace_main(int argc, char **argv);
@@ -14,6 +16,8 @@ extern const char trace_help[], ps_help[], end_help[], why_help[];
 
 /* "cotrace: " and the message, on stderr. Returns @status. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* That an engine did not answer in time. Returns EXIT_FAILURE. */
+int complain_of_silence(pid_t engine);
 /* A positive number, whole, or -1. */
 long parse_number(const char *text);
 /* The operand of a command that takes one; NULL: *status is to be returned. */

@@ -74,6 +74,8 @@ int end_main(int argc, char **argv)
 		return complain(EXIT_FAILURE,
 				"engine %d belongs to another user; ask them, or root",
 				(int)engine);
+	if (r == -ETIMEDOUT)
+		return complain_of_silence(engine);
 	if (r)
 		return complain(EXIT_FAILURE, "there is no engine %d; 'cotrace ps' lists them",
 				(int)engine);

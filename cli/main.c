@@ -36,6 +36,14 @@ int complain(int status, const char *format, ...)
 	return status;
 }
 
+int complain_of_silence(pid_t engine)
+{
+	return complain(
+		EXIT_FAILURE,
+		"engine %d does not answer; if it is stopped, 'kill -CONT %d' lets it go on",
+		(int)engine, (int)engine);
+}
+
 long parse_number(const char *text)
 {
 	char *end;

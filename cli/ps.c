@@ -144,7 +144,9 @@ static int show(const pid_t *engines, int count, bool json)
 			continue;
 		}
 		if (r) {
-			if (r != -ENOENT && r != -ESHUTDOWN && r != -ESRCH)
+			if (r == -ETIMEDOUT)
+				status = complain_of_silence(engines[i]);
+			else if (r != -ENOENT && r != -ESHUTDOWN && r != -ESRCH)
 				status = complain(EXIT_FAILURE, "engine %d cannot be asked: %s",
 						  (int)engines[i], strerror(-r));
 			continue;

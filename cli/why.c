@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cotrace why */
 #include <cotrace.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,8 +73,11 @@ int why_main(int argc, char **argv)
 	if (r)
 		return complain(EXIT_FAILURE, "process %ld cannot be looked at: %s", pid,
 				strerror(-r));
+	r = e.engine_pid ? look_open(&l, e.engine_pid) : -ENOENT;
+	if (r == -ETIMEDOUT)
+		return complain_of_silence(e.engine_pid);
 	puts(e.sentence);
-	if (e.engine_pid && look_open(&l, e.engine_pid) == 0) {
+	if (!r) {
 		tell_sessions(&l, (pid_t)pid);
 		tell_holds(&l, (pid_t)pid);
 		look_close(&l);

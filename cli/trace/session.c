@@ -167,6 +167,8 @@ static int explain(pid_t pid, int error)
 		return complain(EXIT_FAILURE, "%s", e.sentence);
 	if (error == -EPROTO)
 		return bad_engine();
+	if (error == -ETIMEDOUT && e.engine_pid)
+		return complain_of_silence(e.engine_pid);
 	if (error == -ESHUTDOWN)
 		return complain(
 			EXIT_FAILURE,
