@@ -60,6 +60,31 @@ static int parse(int argc, char **argv, bool *detach)
 	return optind == argc ? fd : -1;
 }
 
+/*
+ * Nobody's signals: not the terminal's, nor those that a target has chosen to tell its parent
+ * of its end. As a tracer the engine gets the latter when the last thread dies after the leader.
+ */
+static void ignore_signals(void)
+{
+	for (int n = 1; n <= SIGRTMAX; n++) {
+		switch (n) {
+		case SIGCHLD: /* the backend's own */
+		case SIGALRM:
+		case SIGIO:
+		case SIGTERM: /* leave, if somebody says so */
+		case SIGABRT:
+		case SIGSEGV:
+		case SIGBUS:
+		case SIGILL:
+		case SIGFPE:
+		case SIGTRAP:
+			break;
+		default:
+			signal(n, SIG_IGN);
+		}
+	}
+}
+
 /* Belongs to no client: no terminal, no directory, no signal of theirs. */
 static void settle(bool detach)
 {
@@ -72,10 +97,7 @@ static void settle(bool detach)
 	setsid();
 	if (chdir("/") < 0)
 		log_debug("chdir: %s", strerror(errno));
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
+	ignore_signals();
 }
 
 int main(int argc, char **argv)

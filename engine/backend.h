@@ -89,7 +89,10 @@ struct backend_ops {
 	/* Makes readiness of @fd end next(). */
 	int (*watch_fd)(struct backend *b, int fd);
 
-	/* Checks that @fd is an open memory file of @pid. 0 or -EACCES. */
+	/*
+	 * Checks that @fd is an open memory file of @pid. 0; -EACCES; -ESTALE: of a program
+	 * that @pid runs no more.
+	 */
 	int (*check_access)(struct backend *b, pid_t pid, int fd);
 	/* The process of a task, or -ESRCH. */
 	pid_t (*process_of)(struct backend *b, pid_t tid);

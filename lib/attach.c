@@ -176,11 +176,13 @@ static int add_one(struct cotrace *s, const struct attempt *a, pid_t process)
 
 	if (proc_is_engine(process) || cycle_check(process) < 0)
 		return 0;
-	memory = open_proof(a->options, process);
-	if (memory < 0)
-		return 0;
-	r = request_add(s, process, memory);
-	fd_close(memory);
+	do {
+		memory = open_proof(a->options, process);
+		if (memory < 0)
+			return 0;
+		r = request_add(s, process, memory);
+		fd_close(memory);
+	} while (r == -ESTALE && clock_now_ns() < a->deadline);
 	if (r == -ESHUTDOWN)
 		return r;
 	/* Else it is another tracer's, has ended, or is not ours to trace. */
@@ -245,10 +247,16 @@ static int attach(struct cotrace **out, pid_t pid, const struct cotrace_options 
 	r = cycle_check(a.process);
 	if (r < 0)
 		return r;
-	a.memory = open_proof(&checked, a.process);
-	if (a.memory < 0)
-		return explain_error(a.process, a.memory);
-	r = attach_process(out, &a);
+	do { /* an exec can overtake the proof */
+		a.memory = open_proof(&checked, a.process);
+		if (a.memory < 0)
+			return explain_error(a.process, a.memory);
+		r = attach_process(out, &a);
+		if (r == -ESTALE)
+			fd_close(a.memory);
+	} while (r == -ESTALE && clock_now_ns() < a.deadline);
+	if (r == -ESTALE)
+		return -EACCES;
 	if (r == 0)
 		r = complete(*out, &a);
 	if (r == 0) {
@@ -291,11 +299,13 @@ static int add(struct cotrace *s, pid_t pid)
 	r = cycle_check(process);
 	if (r < 0)
 		return r;
-	memory = proc_open_memory(process, s->role == COTRACE_OBSERVER ? O_RDONLY : O_RDWR);
-	if (memory < 0)
-		return explain_error(process, memory);
-	r = request_add(s, process, memory);
-	fd_close(memory);
+	do { /* an exec can overtake the proof */
+		memory = proc_open_memory(process, s->role == COTRACE_OBSERVER ? O_RDONLY : O_RDWR);
+		if (memory < 0)
+			return explain_error(process, memory);
+		r = request_add(s, process, memory);
+		fd_close(memory);
+	} while (r == -ESTALE);
 	if (r == -EEXIST)
 		return 0;
 	return r < 0 ? add_error(s, process, r) : 0;

@@ -34,13 +34,12 @@ int proc_check_access(struct backend *base, pid_t pid, int fd)
 	DIR *dir;
 
 	(void)base;
-	/* A mere path (O_PATH) has not been judged; at its end: judged for a program now gone. */
-	if (fd < 0 || (fcntl(fd, F_GETFL) & O_PATH) || fstat(fd, &theirs) < 0 ||
-	    pread(fd, &byte, 1, 0) == 0)
+	/* A mere path (O_PATH) has not been judged. */
+	if (fd < 0 || (fcntl(fd, F_GETFL) & O_PATH) || fstat(fd, &theirs) < 0)
 		return -EACCES;
 	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
-	if (is_file(&theirs, path))
-		return 0;
+	if (is_file(&theirs, path)) /* at its end: judged for a program that is gone by now */
+		return pread(fd, &byte, 1, 0) == 0 ? -ESTALE : 0;
 	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
 	dir = proc_state(pid) == 'Z' ? opendir(path) : NULL;
 	found = false;
