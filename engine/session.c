@@ -277,6 +277,8 @@ static void withdraw(struct session *s)
 {
 	struct engine *e = s->engine;
 	/* NOLINT(clang-analyzer-unix.Malloc) */
+	/* Not answered: what they wait for will not be. */
+	waiters_drop(e, s);
 	close_action(s);
 	while (!list_empty(&s->covers)) {
 		struct cover *c = list_entry(s->covers.next, struct cover, in_session);
@@ -297,7 +299,6 @@ static void withdraw(struct session *s)
 			process_interests(p);
 	}
 	s->unstood = 0;
-	waiters_drop(e, s);
 }
 
 static void unread(struct timer *timer)

@@ -285,10 +285,9 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		t->rules.phase = RULES_RUNNING;
 	}
 	if (ev->kind == BACKEND_EXEC && t->process != NULL) {
-		struct process *p = t->process;
-
+		/* First who may see the new program at all. */
+		guard_exec(t->process);
 		on_exec(e, t, ev);
-		guard_exec(p);
 	} else {
 		dispatch(t, ev);
 	}
