@@ -45,8 +45,8 @@ static void *tell(void *arg)
 		until.tv_sec++;
 		if (!pthread_cond_timedwait(&progress.ended, &progress.lock, &until))
 			continue;
-		fprintf(stderr, "\rcotrace: attaching to process %d with %u tasks: %u s",
-			(int)progress.pid, tasks, ++seconds);
+		fprintf(stderr, "\rcotrace: attaching to process %d with %u task%s: %u s",
+			(int)progress.pid, tasks, tasks == 1 ? "" : "s", ++seconds);
 		fflush(stderr);
 	}
 	if (seconds)
