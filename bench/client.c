@@ -56,7 +56,7 @@ static void trace(struct target *t, const struct client *c)
 	client_check(cotrace_attach(&s, t->pid, NULL), "attach");
 	subscribe(s, c);
 	/* Calls that the subscription broke are being made again. */
-	usleep(20u * (unsigned)t->notes->ready);
+	usleep(100u * (unsigned)t->notes->ready);
 	if (++t->notes->attached == c->sessions)
 		target_go(t);
 	while (cotrace_next_data(s, &ev, data, sizeof data, -1) == 1) {
