@@ -60,18 +60,6 @@ static int op_interrupt(struct backend *base, pid_t tid)
 	return r;
 }
 
-/* A call that is made again stops at its entry, soon. */
-static bool op_put_back(struct backend *base, pid_t tid)
-{
-	struct ptrace_backend *b = ptrace_backend(base);
-	struct ptrace_task *t = ptrace_task(b, tid);
-	bool again = regs_put_back(base, tid);
-
-	if (again && t != NULL)
-		wait_expect(b, t, true);
-	return again;
-}
-
 static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, int signo)
 {
 	static const long requests[] = {
@@ -209,7 +197,7 @@ static const struct backend_ops ops = {
 	.detach = op_detach,
 	.has_exited = op_has_exited,
 	.exit_stops = op_exit_stops,
-	.put_back = op_put_back,
+	.put_back = regs_put_back,
 	.put_off = regs_put_off,
 	.take_back = regs_take_back,
 	.signal_waits = proc_signal_waits,
