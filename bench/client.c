@@ -37,7 +37,8 @@ static void take(struct target *t, const struct cotrace_event *ev, const struct 
 {
 	bool entry = ev->kind == COTRACE_EVENT_SYSCALL_ENTRY;
 
-	if (entry && ev->syscall.nr == SYS_exit_group)
+	/* The sleep after the work: all of it has been told. */
+	if (entry && t->notes->end != 0 && t->notes->traced_end == 0)
 		t->notes->traced_end = bench_now();
 	if (entry || ev->kind == COTRACE_EVENT_SYSCALL_EXIT)
 		t->notes->events++;
