@@ -180,7 +180,8 @@ static void by_ptrace(struct target *t, const void *arg)
 
 static double measure_busy(const struct bench_row *row, int cpu)
 {
-	struct target_plan plan = { .calls = bench_quick ? 5000 : 20000, .threads = (int)row->size };
+	struct target_plan plan = { .calls = bench_quick ? 5000 : 20000,
+				    .threads = (int)row->size };
 	struct client client = { .mode = COTRACE_NOTE, .sessions = 1 };
 	struct target t;
 	double ns;
