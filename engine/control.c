@@ -200,7 +200,8 @@ void request_regset_write(struct request *rq, const struct wire_regset_write *m)
 
 	if (r == 0 && t == NULL)
 		r = -ESRCH;
-	if (r == 0 && (!task_stands(t) || !(party->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER))))
+	if (r == 0 && (!task_stands(t) || party == NULL ||
+		       !(party->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER))))
 		r = -EBUSY;
 	if (r == 0)
 		r = b->ops->regset_set(b, t->tid, m->set, wire_get_bytes(rq->body, size), size);

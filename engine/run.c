@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns at a stop, one session at a time, and what happens when all have had theirs. */
+#include <errno.h>
+
 #include "base/log.h"
 #include "engine/event.h"
 #include "engine/session.h"
@@ -62,10 +64,17 @@ static void ask(struct task *t, struct rules_party *p)
 	/* The offer first: a queue that is flushed can let tasks run, this one too. */
 	rules_offered(&t->rules, p);
 	seq = event_emit(s, &ev);
-	if (seq == 0) /* no memory: it cannot be asked, so it does not decide */
-		rules_release(&t->rules, p, RULES_HOLD_OFFER);
-	else
+	if (seq != 0) {
 		task_note_hold(p, t->kind, seq);
+		return;
+	}
+	/* No memory: it cannot be asked, so it does not decide; but a policy fails closed. */
+	rules_release(&t->rules, p, RULES_HOLD_OFFER);
+	if (p->policy && t->kind == COTRACE_EVENT_SYSCALL_ENTRY) {
+		t->rules.denied = true;
+		t->flags |= COTRACE_EV_DENIED;
+		t->denied_result = -ENOMEM;
+	}
 }
 
 /* What a signal stop leaves to do: broken calls, and the signal that goes on. */

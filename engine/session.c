@@ -276,7 +276,6 @@ static void close_action(struct session *s)
 static void withdraw(struct session *s)
 {
 	struct engine *e = s->engine;
-	/* NOLINT(clang-analyzer-unix.Malloc) */
 	/* Not answered: what they wait for will not be. */
 	waiters_drop(e, s);
 	close_action(s);

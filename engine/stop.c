@@ -94,20 +94,23 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
-	bool suspended = t->disturbed && ev->syscall.interrupted && !t->call_denied &&
-			 !b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
+	bool replaced = t->call_replaced, again, suspended;
 
+	/* First, so that a call put back is the one that the program made. */
+	if (replaced)
+		b->ops->syscall_restore(b, t->tid, &t->call, &t->asked);
+	t->call_replaced = false;
+	again = t->disturbed && ev->syscall.interrupted && !t->call_denied &&
+		!b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
+	suspended = again && !replaced; /* a replaced one is judged anew, so this one ends */
 	task_set_disturbed(t, false);
 	stand(t, ev, t->in_call && !suspended ? COTRACE_EVENT_SYSCALL_EXIT : 0);
 	t->call.result = ev->syscall.result;
 	t->call.is_error = ev->syscall.is_error;
 	if (t->call_denied)
 		t->flags |= COTRACE_EV_DENIED;
-	if (t->call_replaced) {
+	if (replaced)
 		t->flags |= COTRACE_EV_REPLACED;
-		b->ops->syscall_restore(b, t->tid, &t->call, &t->asked);
-		t->call_replaced = false;
-	}
 	t->call_suspended = suspended && t->in_call;
 	t->in_call = false;
 	t->restarting = false;

@@ -5,6 +5,7 @@
 #include "engine/event.h"
 #include "engine/request.h"
 #include "engine/session.h"
+#include "engine/task.h"
 
 static int check_mode(const struct request *rq, uint32_t mode)
 {
@@ -53,6 +54,30 @@ static void set_calls(struct call_set *set, const uint64_t *bits, uint32_t mode)
 	}
 }
 
+/*
+ * A policy that subscribes late still judges the calls that stand before the kernel, and
+ * those that a stop has interrupted.
+ */
+static void judge_standing_calls(struct session *s)
+{
+	list_for_each (&s->covers, node, after) {
+		struct process *p = list_entry(node, struct cover, in_session)->process;
+
+		p->changes++;
+		list_for_each (&p->tasks, at, next) {
+			struct task *t = list_entry(at, struct task, in_process);
+			struct rules_party *party = rules_party(&t->rules, s->id);
+
+			if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY ||
+			    party == NULL || t->rules.phase != RULES_STOPPED)
+				continue;
+			t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
+			party->asked = false;
+			task_proceed(t);
+		}
+	}
+}
+
 void request_syscalls(struct request *rq, const struct wire_syscalls *m)
 {
 	int r = check_mode(rq, m->mode);
@@ -73,6 +98,8 @@ void request_syscalls(struct request *rq, const struct wire_syscalls *m)
 			set_calls(&rq->session->calls[a][1], m->bits, m->mode);
 	}
 	session_interests(rq->session);
+	if (rq->session->flags & COTRACE_POLICY)
+		judge_standing_calls(rq->session);
 	request_done_when_effective(rq);
 }
 
