@@ -56,6 +56,9 @@ struct ptrace_place {
 	cpu_set_t own;	 /* the engine's mask before */
 	pid_t last;	 /* the task of the last stop */
 	unsigned streak; /* stops of that task in a row */
+	bool worth;	 /* left alone, stops came slowly */
+	unsigned left;	 /* stops until that is decided anew */
+	uint64_t since;	 /* when the present trial began */
 };
 
 struct ptrace_backend {

@@ -4,7 +4,7 @@
  * since the engine keeps its own busy, and back again at the next stop: two wake-ups across
  * CPUs for every stop, each ten times as long as a local one on a virtual machine.
  *
- * So when one task stops again and again, the engine stays on one CPU and narrows the task's
+ * So when one task stops again and again, and slowly so, the engine stays on one CPU and narrows the task's
  * affinity to it while it wakes it, and only then. It is not narrowed for a call that reads
  * or hands on the mask; between calls it cannot be read. What remains: somebody else may see
  * the narrow mask for some microseconds, and it stays when the engine is killed in them.
@@ -21,9 +21,12 @@
 #include <unistd.h>
 
 #include "backend/ptrace/internal.h"
-#include "base/log.h"
+#include "base/clock.h"
 
-#define STREAK 16 /* stops of one task in a row: it is worth it */
+#define STREAK 16	 /* stops of one task in a row: it may be worth it */
+#define TRIAL 64	 /* stops that are left alone to see how long they take ... */
+#define TERM 16384	 /* ... before so many are placed, or not */
+#define SLOW_NS 10000ull /* a stop with a sleeping CPU's wake-up in it takes longer */
 
 void place_init(struct ptrace_backend *b)
 {
@@ -54,19 +57,45 @@ static void pin_engine(struct ptrace_place *place, int cpu)
 		place->cpu = cpu;
 }
 
+/* While other work keeps the CPUs awake, wake-ups are cheap and placing costs more. */
+static void try_alone(struct ptrace_place *place)
+{
+	pin_engine(place, -1);
+	place->worth = false;
+	place->left = TRIAL;
+	place->since = clock_now_ns();
+}
+
+static void decide(struct ptrace_place *place)
+{
+	if (place->since == 0) {
+		try_alone(place);
+		return;
+	}
+	place->worth = clock_now_ns() - place->since > TRIAL * SLOW_NS;
+	place->left = TERM;
+	place->since = 0;
+}
+
 void place_stopped(struct ptrace_backend *b, pid_t tid)
 {
 	struct ptrace_place *place = &b->place;
 
-	if (tid == place->last) {
-		if (place->streak < STREAK)
-			place->streak++;
+	if (!place->enabled)
+		return;
+	if (tid != place->last) {
+		place->last = tid;
+		place->streak = 0;
+		pin_engine(place, -1);
 		return;
 	}
-	place->last = tid;
-	place->streak = 0;
-	if (place->cpu >= 0)
-		pin_engine(place, -1);
+	if (place->streak < STREAK) {
+		if (++place->streak == STREAK)
+			try_alone(place);
+		return;
+	}
+	if (--place->left == 0)
+		decide(place);
 }
 
 static int only_cpu(const cpu_set_t *set)
@@ -105,8 +134,8 @@ bool place_before_wake(struct ptrace_backend *b, pid_t tid)
 	cpu_set_t set;
 	int count;
 
-	if (!place->enabled || place->streak < STREAK || tid != place->last || may_show_mask(t) ||
-	    sched_getaffinity(tid, sizeof set, &set) < 0)
+	if (!place->enabled || !place->worth || place->streak < STREAK || tid != place->last ||
+	    may_show_mask(t) || sched_getaffinity(tid, sizeof set, &set) < 0)
 		return false;
 	count = CPU_COUNT(&set);
 	if (count == 1)
