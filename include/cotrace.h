@@ -83,13 +83,15 @@ enum cotrace_event_kind {
 	COTRACE_EVENT_JOB_CONTINUE = 11,  /* .job; note only */
 	COTRACE_EVENT_SYSCALL_ENTRY = 12, /* .syscall */
 	COTRACE_EVENT_SYSCALL_EXIT = 13,  /* .syscall */
-	/* 14 breakpoint, 15 watchpoint, 16 step: reserved for 0.2 */
-	COTRACE_EVENT_STOP_DONE = 17,	/* .stop; what cotrace_stop() asked for has happened */
-	COTRACE_EVENT_CHANGED = 18,	/* .changed; another session changed or held something */
-	COTRACE_EVENT_LOST = 19,	/* .lost; notes were dropped; see cotrace_tasks() */
-	COTRACE_EVENT_ENGINE_GONE = 20, /* made by the library when the engine ends */
-	COTRACE_EVENT_REFUSED = 21,	/* .refused; a call that has no reply was refused */
-	COTRACE_EVENT_SESSION_END = 22, /* .end; the last event; why the session is over */
+	COTRACE_EVENT_BREAKPOINT = 14,	  /* .breakpoint; pc is its address, not executed yet */
+	COTRACE_EVENT_WATCHPOINT = 15,	  /* .watchpoint; the access has been made */
+	COTRACE_EVENT_STEP = 16,	  /* .step; stop only: what cotrace_step() asked for */
+	COTRACE_EVENT_STOP_DONE = 17,	  /* .stop; what cotrace_stop() asked for has happened */
+	COTRACE_EVENT_CHANGED = 18,	  /* .changed; another session changed or held something */
+	COTRACE_EVENT_LOST = 19,	  /* .lost; notes were dropped; see cotrace_tasks() */
+	COTRACE_EVENT_ENGINE_GONE = 20,	  /* made by the library when the engine ends */
+	COTRACE_EVENT_REFUSED = 21,	  /* .refused; a call that has no reply was refused */
+	COTRACE_EVENT_SESSION_END = 22,	  /* .end; the last event; why the session is over */
 	COTRACE_EVENT_MAX = 22
 };
 
@@ -237,6 +239,21 @@ struct cotrace_event {
 		struct {
 			int32_t signo; /* JOB_STOP: the signal that stopped */
 		} job;
+		struct {
+			uint64_t id; /* as cotrace_break() gave it */
+			uint64_t
+				hits; /* of this breakpoint so far, this and ignored ones included */
+		} breakpoint;
+		struct {
+			uint64_t id;
+			uint64_t hits;
+			uint64_t addr;
+			uint64_t before, after; /* little end first, zero-extended */
+			uint32_t length;	/* bytes, 1 to 8 */
+		} watchpoint;
+		struct {
+			uint32_t kind; /* enum cotrace_step_kind */
+		} step;
 		struct {
 			uint32_t where; /* the event kind at which it stands, or 0 */
 		} stop;
@@ -519,6 +536,30 @@ int cotrace_resume(struct cotrace *s, uint64_t task);
 /** cotrace_resume_all() - as cotrace_resume(), with a reach. Blocks: never. Return: 0. */
 int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reach);
 
+enum cotrace_step_kind {
+	COTRACE_STEP_INSTRUCTION = 1, /* one instruction; with a rep prefix one round of it */
+	COTRACE_STEP_BLOCK = 2,	      /* until a branch has been taken */
+	COTRACE_STEP_RANGE = 3	      /* until the pc is not in [from, to) */
+};
+
+/**
+ * cotrace_step() - give up this session's hold, and hold again after a step
+ * @kind:     enum cotrace_step_kind
+ * @from,@to: RANGE only, else 0
+ *
+ * As cotrace_resume() of one task: answers an open stop event with "pass". When no
+ * session holds the task any more it steps, and a STEP event (always a stop) follows.
+ * Sessions that did not ask see nothing of it (R5). A stop event of this session that
+ * comes first takes the request back, and so does cotrace_resume(). A system call is
+ * one instruction, whatever happens inside; with a signal that has a handler the step
+ * ends at the handler's first instruction.
+ *
+ * Blocks: as cotrace_resume(). Return: 0; -EAGAIN; a refusal (-ESRCH, -EPERM, -EBUSY: this
+ * session does not hold the task) comes as a REFUSED event.
+ */
+int cotrace_step(struct cotrace *s, uint64_t task, enum cotrace_step_kind kind, uint64_t from,
+		 uint64_t to);
+
 enum cotrace_action {
 	COTRACE_PASS = 0,
 	COTRACE_REPLACE = 1, /* go on with the values given here */
@@ -614,6 +655,136 @@ ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *b
  */
 ssize_t cotrace_write_memory(struct cotrace *s, pid_t pid, uint64_t addr, const void *buf,
 			     size_t size);
+
+/* ---- Breakpoints and watchpoints. Private to the session (R7). ---- */
+
+enum cotrace_break_kind {
+	COTRACE_BREAK_SOFTWARE = 0, /* a trap instruction; any number of them */
+	COTRACE_BREAK_HARDWARE = 1, /* a debug register */
+	COTRACE_WATCH_WRITE = 2,    /* after a write */
+	COTRACE_WATCH_ACCESS = 3    /* after a read or a write */
+};
+
+/* Flags of a breakpoint, as bits. */
+#define COTRACE_BREAK_INHERIT 0x1u  /* children by fork that this session covers have it too */
+#define COTRACE_BREAK_REPLANT 0x2u  /* put it in again after exec, mmap and the like: slow */
+#define COTRACE_BREAK_ONCE 0x4u	    /* gone after its first event */
+#define COTRACE_WATCH_SOFTWARE 0x8u /* when debug registers are used up, by stepping: very slow */
+
+#define COTRACE_EXPRESSION_BYTES_MAX 1024
+#define COTRACE_BREAK_VALUES_MAX 6
+
+/* An agent expression (gdb's bytecode, see cotrace_compile()). */
+struct cotrace_expression {
+	const uint8_t *code;
+	size_t size;
+};
+
+struct cotrace_breakpoint {
+	uint32_t size;
+	uint32_t kind;	 /* enum cotrace_break_kind */
+	uint32_t mode;	 /* COTRACE_NOTE or COTRACE_STOP */
+	uint32_t flags;	 /* bits above */
+	int32_t pid;	 /* the process */
+	uint32_t length; /* WATCH: 1 to 8 bytes */
+	uint64_t addr;
+	uint64_t task;	 /* 0: all tasks of the process, new ones included */
+	uint64_t ignore; /* so many hits with a true condition pass without a word */
+	/* No code: always true. One that cannot be evaluated (memory not there) is true. */
+	struct cotrace_expression condition;
+	/*
+	 * Evaluated at a hit and given as captured data: 8 bytes each, slot is the index;
+	 * COTRACE_CAPTURED_FAULT and no bytes where that failed.
+	 */
+	struct cotrace_expression values[COTRACE_BREAK_VALUES_MAX];
+	uint32_t value_count;
+	uint32_t reserved_;
+};
+
+/**
+ * cotrace_break() - set a breakpoint or watchpoint
+ * @id: stores its id, never used twice by an engine
+ *
+ * Takes effect before the call returns, in every task of the process. A hit is an
+ * event of this session only, before the instruction at @addr is executed; its pc is
+ * @addr. Memory read through cotrace shows no trace of it, nor do children. A program
+ * that reads its own code sees it. A breakpoint ends with its program (exec) or its
+ * process, unless flags say otherwise.
+ *
+ * Blocks:  round trip; a watchpoint until all tasks have been reached.
+ * Return:  0; or
+ *          -EFAULT  no code is mapped there that can be changed (with
+ *                   COTRACE_BREAK_REPLANT it is put in as soon as there is)
+ *          -ENOSPC  the debug registers, shared by all sessions (R8), are used up
+ *          -EINVAL  also: an expression that fails cotrace_check_expression()
+ *          -E2BIG   more than 65,536 breakpoints in one session
+ *          -ENODEV  not on this architecture
+ */
+int cotrace_break(struct cotrace *s, uint64_t *id, const struct cotrace_breakpoint *b);
+
+/**
+ * cotrace_clear() - remove a breakpoint or watchpoint
+ * No event of it follows, except those already taken from the engine's queue.
+ * Blocks: round trip. Return: 0; -ENOENT.
+ */
+int cotrace_clear(struct cotrace *s, uint64_t id);
+
+struct cotrace_break_info {
+	uint64_t id;
+	uint64_t addr, hits;
+	int32_t pid;
+	uint32_t kind;
+	uint32_t length;
+	uint32_t planted; /* 0: waits for memory to be mapped there */
+};
+
+/** cotrace_breakpoints() - list this session's breakpoints; as cotrace_tasks(). */
+int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max);
+
+/**
+ * cotrace_compile() - make an agent expression of a C-like one
+ * @out, @size: the code and its length; freed by the caller with free()
+ * @message:    on failure what is wrong and where, for people; may be NULL
+ *
+ * Operators of C on 64-bit integers, casts and pointers to them: "$rdi == 5 &&
+ * *(int *)$rsi != 0". Registers are $name, memory is dereferenced with its type.
+ *
+ * Blocks: never. Return: 0; -EINVAL; -ENOMEM.
+ */
+int cotrace_compile(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
+		    char *message, size_t message_size);
+
+/**
+ * cotrace_check_expression() - verify an agent expression as the engine does
+ * Bounded length and stack, jumps that lead to instructions, known opcodes.
+ * Blocks: never. Return: 0; -EINVAL; -E2BIG.
+ */
+int cotrace_check_expression(enum cotrace_arch arch, const uint8_t *code, size_t size);
+
+/* ---- Calls into the target ---- */
+
+/**
+ * cotrace_syscall() - have a held task make a system call
+ * @nr, @args: of the architecture the task runs now
+ * @result:    what the kernel returned, -errno for an error
+ *
+ * The task is as it was afterwards: registers, an interrupted call, a signal under way.
+ * Sessions nearer to the kernel judge the call as one of the task (R2). Other holds stay.
+ *
+ * Blocks:  until the call returns, at most @timeout_ns; then it is interrupted.
+ * Return:  0; -EBUSY this session does not hold the task, or another call is under way
+ *          in it; -ETIMEDOUT; -ENOSYS no place to make calls from was found;
+ *          -EOPNOTSUPP exec, exit, sigreturn and calls that create tasks
+ */
+int cotrace_syscall(struct cotrace *s, uint64_t task, int64_t nr, const uint64_t args[6],
+		    int64_t *result, int64_t timeout_ns);
+
+/**
+ * cotrace_siginfo_read() - the siginfo_t of the signal at which a task stands
+ * Whoever holds it; in the 64-bit layout of the engine.
+ * Blocks: round trip. Return: bytes stored; -ENODATA it stands at no signal; -EBUSY it runs.
+ */
+ssize_t cotrace_siginfo_read(struct cotrace *s, uint64_t task, void *buf, size_t size);
 
 /* ---- Looking around ---- */
 
@@ -724,8 +895,9 @@ unsigned cotrace_version(void);
 enum cotrace_feature {
 	COTRACE_FEATURE_I386 = 1,	  /* 32-bit x86 tasks */
 	COTRACE_FEATURE_SYSCALL_INFO = 2, /* the kernel tells entry from exit: required */
-	COTRACE_FEATURE_BREAKPOINTS = 3,  /* reserved for 0.2 */
-	COTRACE_FEATURE_PLACEMENT = 4	  /* the engine steers which CPU tasks wake on */
+	COTRACE_FEATURE_BREAKPOINTS = 3,  /* cotrace_break() in software */
+	COTRACE_FEATURE_PLACEMENT = 4,	  /* the engine steers which CPU tasks wake on */
+	COTRACE_FEATURE_WATCHPOINTS = 5	  /* debug registers */
 };
 
 /** cotrace_has_feature() - 1 or 0; of this library, engine and kernel. Blocks: never. */

@@ -10,7 +10,7 @@
 #include "wire/messages.def"
 
 #define WIRE_VERSION_MIN 1u
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 
 #define WIRE_HEADER_SIZE 16u
 #define WIRE_DATAGRAM_MAX 65536u   /* no datagram is longer, either way */

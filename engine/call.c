@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "engine/request.h"
+
+void request_syscall(struct request *rq, const struct wire_syscall *m)
+{
+	(void)m;
+	request_done(rq, -ENOSYS);
+}
+
+void request_siginfo_read(struct request *rq, const struct wire_siginfo_read *m)
+{
+	(void)m;
+	request_done(rq, -ENOSYS);
+}
