@@ -22,6 +22,7 @@ enum backend_kind {
 	BACKEND_SYSCALL_ENTRY, /* syscall_set, syscall_deny, resume */
 	BACKEND_SYSCALL_EXIT,  /* result_set, resume */
 	BACKEND_SIGNAL,	       /* siginfo_set; resume with the signal to deliver or 0 */
+	BACKEND_TRAP,	       /* a SIGNAL, SIGTRAP, that the processor made; see trap */
 	BACKEND_JOB_STOP,      /* resume with BACKEND_LISTEN, or the job stop is undone */
 	BACKEND_INTERRUPTED,   /* by interrupt(), the first stop of a new task, or SIGCONT */
 	BACKEND_FORK,
@@ -44,6 +45,14 @@ struct backend_syscall {
 	bool interrupted; /* exit: ended by an interruption, not by itself */
 };
 
+/* What made a TRAP. */
+enum backend_trap {
+	BACKEND_TRAP_STEP,   /* an instruction, or a system call, was single-stepped */
+	BACKEND_TRAP_NOTICE, /* ... and a signal handler entered; no signal can be delivered now */
+	BACKEND_TRAP_CODE,   /* a trap instruction */
+	BACKEND_TRAP_DEBUG   /* a debug register */
+};
+
 /* How a task left when it is EXITING. */
 enum backend_exit_call { BACKEND_EXIT_OTHER, BACKEND_EXIT_TASK, BACKEND_EXIT_GROUP };
 
@@ -53,7 +62,10 @@ struct backend_event {
 	uint64_t pc, sp; /* 0 where not known */
 	union {
 		struct backend_syscall syscall;
-		siginfo_t siginfo;
+		struct {
+			siginfo_t siginfo;
+			enum backend_trap trap; /* TRAP only */
+		};
 		struct {
 			pid_t tid;
 		} child;
@@ -72,6 +84,7 @@ struct backend_event {
 
 enum backend_resume {
 	BACKEND_RUN,
+	BACKEND_STEP,	  /* one instruction */
 	BACKEND_SYSCALLS, /* stop at the next system call's entry or exit */
 	BACKEND_LISTEN	  /* stay stopped by job control, but hear of its end */
 };
@@ -135,6 +148,8 @@ struct backend_ops {
 	void (*take_back)(struct backend *b, pid_t tid);
 	/* Whether a signal waits that will be delivered when the task runs. */
 	bool (*signal_waits)(struct backend *b, pid_t tid);
+	/* Whether a TRAP waits that will be reported before the task does anything else. */
+	bool (*trap_waits)(struct backend *b, pid_t tid);
 	enum backend_disposition (*disposition)(struct backend *b, pid_t tid, int signo);
 
 	int (*syscall_get)(struct backend *b, pid_t tid, struct backend_syscall *call);
@@ -151,6 +166,12 @@ struct backend_ops {
 	/* Returns bytes, or -errno (-ENODEV: no such set). */
 	ssize_t (*regset_get)(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size);
 	int (*regset_set)(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size);
+	/* Whether the task, which stands at @pc, is about to make a system call there. */
+	bool (*at_call)(struct backend *b, pid_t tid, uint64_t pc);
+	/* Whether the instruction at @after comes next after the one at @pc. */
+	bool (*follows)(struct backend *b, pid_t tid, uint64_t pc, uint64_t after);
+	/* Where the task stands. */
+	int (*where)(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp);
 	/* The architecture the task runs now; 0 if not known. */
 	uint32_t (*task_arch)(struct backend *b, pid_t tid);
 

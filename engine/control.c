@@ -15,6 +15,10 @@
 
 static void release(struct task *t, struct session *s)
 {
+	struct rules_party *p = rules_party(&t->rules, s->id);
+
+	if (p != NULL)
+		rules_unstep(p);
 	task_release(t, s, RULES_HOLD_ASKED | RULES_HOLD_OFFER);
 }
 

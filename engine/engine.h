@@ -126,6 +126,9 @@ struct task {
 	bool exit_stops; /* as set in the kernel */
 	bool detaching;
 	bool stops_at_calls;	  /* as it was resumed */
+	bool steps;		  /* as it was resumed */
+	bool steps_call;	  /* ... but so that its system call is seen */
+	uint64_t step_pc;	  /* from where */
 	uint64_t creator;	  /* task id */
 	struct task *parent;	  /* at whose stop it is to be announced */
 	struct task *unannounced; /* the child that this stop announces */

@@ -46,6 +46,9 @@ static void put_payload(struct wire_writer *w, const struct event *ev)
 	case COTRACE_EVENT_JOB_CONTINUE:
 		wire_put_e_job(w, &ev->job);
 		break;
+	case COTRACE_EVENT_STEP:
+		wire_put_e_step(w, &ev->step);
+		break;
 	case COTRACE_EVENT_STOP_DONE:
 		wire_put_e_stop(w, &ev->stop);
 		break;
@@ -193,6 +196,13 @@ static enum cotrace_mode call_interest(const struct session *s, const struct tas
 	return asked > made ? asked : made;
 }
 
+static bool stepped(const struct session *s, const struct task *t)
+{
+	const struct rules_party *p = rules_party((struct rules *)&t->rules, s->id);
+
+	return p != NULL && p->stepped;
+}
+
 enum cotrace_mode event_interest(const struct session *s, const struct task *t)
 {
 	enum cotrace_mode mode = COTRACE_OFF;
@@ -207,6 +217,8 @@ enum cotrace_mode event_interest(const struct session *s, const struct task *t)
 		mode = s->signal_stop & bit   ? COTRACE_STOP
 		       : s->signal_note & bit ? COTRACE_NOTE
 					      : COTRACE_OFF;
+	} else if (t->kind == COTRACE_EVENT_STEP) {
+		mode = stepped(s, t) ? COTRACE_STOP : COTRACE_OFF;
 	} else {
 		mode = s->modes[t->kind];
 	}
@@ -309,6 +321,8 @@ void event_of_stop(const struct task *t, struct event *ev)
 		break;
 	case COTRACE_EVENT_JOB_STOP:
 		ev->job.signo = t->ev.job.signo;
+		break;
+	case COTRACE_EVENT_STEP: /* its kind is the party's */
 		break;
 	default:
 		child_record(t, &ev->child);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rules.c beside an oracle: the same rules (design R1 to R4, R6), said once more in the
+ * rules.c beside an oracle: the same rules (design R1 to R6), said once more in the
  * plainest way. Every operation is done to both, and everything visible is compared. Which
  * operations: all, to a bounded depth; then random ones, many. COTRACE_TEST_SEED chooses
  * others than those of every day.
@@ -25,6 +25,8 @@ struct seat {
 	bool policy, asked, repeated;
 	unsigned holds;
 	unsigned asked_times; /* at this stop, by no repetition */
+	enum rules_step step;
+	bool stepped;
 };
 
 struct oracle {
@@ -51,11 +53,15 @@ enum kind {
 	HOLD,
 	RELEASE,
 	RUN,
+	STEP,
+	UNSTEP,
+	STEPPED,
 	DIE
 };
 
-static const char *const kind_names[] = { "JOIN",   "LEAVE",   "STOP", "TELL",	  "OFFER", "WAIT",
-					  "ANSWER", "CHANGED", "HOLD", "RELEASE", "RUN",   "DIE" };
+static const char *const kind_names[] = { "JOIN", "LEAVE",  "STOP",    "TELL",	  "OFFER",
+					  "WAIT", "ANSWER", "CHANGED", "HOLD",	  "RELEASE",
+					  "RUN",  "STEP",   "UNSTEP",  "STEPPED", "DIE" };
 
 struct op {
 	enum kind kind;
@@ -153,6 +159,14 @@ static bool may_run(struct oracle *o)
 	return o->phase == RULES_STOPPED && holders(o) == 0 && first_waiting(o) == NULL;
 }
 
+static bool wants_step(const struct oracle *o)
+{
+	for (unsigned i = 0; i < o->count; i++)
+		if (o->seats[i].step)
+			return true;
+	return false;
+}
+
 /* ---- Comparing ---- */
 
 static void compare(struct both *b)
@@ -174,6 +188,7 @@ static void compare(struct both *b)
 			continue;
 		must(party->holds == s->holds); /* NOLINT(clang-analyzer-core.NullDereference) */
 		must(party->policy == s->policy);
+		must(party->step == s->step && party->stepped == s->stepped);
 		must(s->asked_times <= 1);
 		offers += (s->holds & RULES_HOLD_OFFER) != 0;
 	}
@@ -182,6 +197,7 @@ static void compare(struct both *b)
 	if (p != NULL)
 		must(p->session == turn->session && p->reoffer == turn->repeated);
 	must(rules_may_run(&b->r) == may_run(&b->o));
+	must(rules_wants_step(&b->r) == wants_step(&b->o));
 	must(rules_all_asked(&b->r) == (!holder_of_offer(&b->o) && !first_waiting(&b->o)));
 	/* Nothing but a hold or a turn not taken keeps a stopped task. */
 	if (b->o.phase == RULES_STOPPED && holders(&b->o) == 0 && turn == NULL)
@@ -235,6 +251,8 @@ static void do_turn(struct both *b, enum kind kind)
 	if (kind == OFFER) {
 		rules_offered(&b->r, p);
 		s->holds |= RULES_HOLD_OFFER;
+		s->step = RULES_STEP_NONE;
+		s->stepped = false;
 		return;
 	}
 	rules_told(&b->r, p);
@@ -291,12 +309,45 @@ static void do_hold(struct both *b, unsigned session, unsigned why, bool hold)
 	}
 }
 
+#define RANGE_END 100
+
+static void do_step(struct both *b, unsigned session, enum rules_step step)
+{
+	struct seat *s = seat_of(&b->o, session);
+
+	s->step = step;
+	s->stepped = false;
+	if (step == RULES_STEP_NONE)
+		rules_unstep(rules_party(&b->r, session));
+	else
+		rules_step(rules_party(&b->r, session), step, 0, RANGE_END);
+}
+
+/* A step that was made: with a branch or not, into the range or out of it. */
+static void do_stepped(struct both *b, bool branched, bool left)
+{
+	bool any = false;
+
+	do_stop(b, false);
+	for (struct seat *s = b->o.seats; s < b->o.seats + b->o.count; s++) {
+		s->stepped = s->step == RULES_STEP_INSTRUCTION ||
+			     (s->step == RULES_STEP_BLOCK && branched) ||
+			     (s->step == RULES_STEP_RANGE && left);
+		any = any || s->stepped;
+	}
+	must(rules_stepped(&b->r, left ? RANGE_END : RANGE_END - 1, branched) == any);
+}
+
 static void do_die(struct both *b)
 {
 	rules_died(&b->r);
 	b->o.phase = RULES_DEAD;
 	for (unsigned i = 0; i < b->o.count; i++)
-		b->o.seats[i].holds = 0;
+		b->o.seats[i] = (struct seat){ .session = b->o.seats[i].session,
+					       .policy = b->o.seats[i].policy,
+					       .asked = b->o.seats[i].asked,
+					       .repeated = b->o.seats[i].repeated,
+					       .asked_times = b->o.seats[i].asked_times };
 	must(b->r.holders == 0);
 }
 
@@ -313,10 +364,13 @@ static bool allowed(struct both *b, const struct op *op)
 	case CHANGED:
 		return true; /* of a stranger too: nothing may happen then */
 	case HOLD:
+	case STEP:
+	case UNSTEP:
 		return present && b->o.phase != RULES_DEAD;
 	case RELEASE:
 		return present;
 	case STOP:
+	case STEPPED:
 		return b->o.phase == RULES_RUNNING;
 	case TELL:
 	case OFFER:
@@ -360,6 +414,13 @@ static void apply(struct both *b, struct op op)
 	case RUN:
 		b->o.phase = RULES_RUNNING;
 		rules_run(&b->r);
+		break;
+	case STEP:
+	case UNSTEP:
+		do_step(b, op.session, (enum rules_step)op.arg);
+		break;
+	case STEPPED:
+		do_stepped(b, op.arg & 1, op.arg & 2);
 		break;
 	case DIE:
 		do_die(b);
@@ -409,6 +470,7 @@ static void surprise(const struct both *b, unsigned surprises)
 		branch(b, (struct op){ HOLD, session, RULES_HOLD_ASKED }, surprises);
 		branch(b, (struct op){ RELEASE, session, ALL_HOLDS }, surprises);
 		branch(b, (struct op){ ANSWER, session, RULES_DENY }, surprises);
+		branch(b, (struct op){ STEP, session, RULES_STEP_INSTRUCTION }, surprises);
 	}
 }
 
@@ -487,10 +549,11 @@ static unsigned below(unsigned n)
 
 static struct op random_op(void)
 {
-	static const enum kind kinds[] = { JOIN,    JOIN,   LEAVE,  STOP,    STOP,  STOP,
-					   TELL,    TELL,   OFFER,  OFFER,   OFFER, TELL_AND_WAIT,
-					   ANSWER,  ANSWER, ANSWER, CHANGED, HOLD,  RELEASE,
-					   RELEASE, RUN,    RUN };
+	static const enum kind kinds[] = { JOIN,   JOIN,   LEAVE,   STOP,    STOP,    STOP,
+					   TELL,   TELL,   OFFER,   OFFER,   OFFER,   TELL_AND_WAIT,
+					   STEP,   STEP,   UNSTEP,  STEPPED, STEPPED, ANSWER,
+					   ANSWER, ANSWER, CHANGED, HOLD,    RELEASE, RELEASE,
+					   RUN,	   RUN };
 	struct op op = { kinds[below(sizeof kinds / sizeof *kinds)], 1 + below(SESSIONS), 0 };
 
 	if (op.kind == ANSWER)
@@ -499,6 +562,12 @@ static struct op random_op(void)
 		op.arg = below(2) ? RULES_HOLD_ASKED : RULES_HOLD_QUEUE;
 	else if (op.kind == RELEASE)
 		op.arg = below(2) ? ALL_HOLDS : 1u << below(3);
+	else if (op.kind == STEP)
+		op.arg = 1 + below(3);
+	else if (op.kind == STEPPED)
+		op.arg = below(4);
+	else if (op.kind == UNSTEP)
+		op.arg = RULES_STEP_NONE;
 	else
 		op.arg = below(2);
 	return below(400) ? op : (struct op){ DIE, 0, 0 };
@@ -576,12 +645,39 @@ static void a_session_that_goes_while_it_is_asked_lets_the_next_have_its_turn(vo
 	rules_deinit(&r);
 }
 
+/* R5 */
+static void only_those_whose_step_is_done_are_marked(void **state)
+{
+	struct rules r = RULES_NULL;
+
+	(void)state;
+	for (unsigned session = 1; session <= 4; session++)
+		rules_join(&r, session, false);
+	rules_step(rules_party(&r, 1), RULES_STEP_INSTRUCTION, 0, 0);
+	rules_step(rules_party(&r, 2), RULES_STEP_BLOCK, 0, 0);
+	rules_step(rules_party(&r, 3), RULES_STEP_RANGE, 10, 20);
+	assert_true(rules_wants_step(&r));
+	rules_stop(&r, RULES_TO_PROGRAM, false);
+	assert_true(rules_stepped(&r, 19, false));
+	assert_true(rules_party(&r, 1)->stepped);
+	for (unsigned session = 2; session <= 4; session++)
+		assert_false(rules_party(&r, session)->stepped);
+	rules_offered(&r, rules_turn(&r));
+	assert_int_equal(rules_party(&r, 1)->step, RULES_STEP_NONE);
+	assert_true(rules_wants_step(&r));
+	rules_unstep(rules_party(&r, 2));
+	rules_unstep(rules_party(&r, 3));
+	assert_false(rules_wants_step(&r));
+	rules_deinit(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(newest_first_towards_the_kernel_policies_last),
 		cmocka_unit_test(oldest_first_towards_the_program_policies_first),
 		cmocka_unit_test(a_session_that_goes_while_it_is_asked_lets_the_next_have_its_turn),
+		cmocka_unit_test(only_those_whose_step_is_done_are_marked),
 		cmocka_unit_test(every_stop_of_few_sessions_goes_by_the_rules),
 		cmocka_unit_test(random_sequences_go_by_the_rules),
 	};

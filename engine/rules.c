@@ -125,6 +125,7 @@ void rules_told(struct rules *r, struct rules_party *p)
 void rules_offered(struct rules *r, struct rules_party *p)
 {
 	rules_told(r, p);
+	rules_unstep(p);
 	rules_hold(r, p, RULES_HOLD_OFFER);
 }
 
@@ -176,6 +177,43 @@ void rules_release(struct rules *r, struct rules_party *p, unsigned why)
 		r->holders--;
 }
 
+void rules_step(struct rules_party *p, enum rules_step step, uint64_t from, uint64_t to)
+{
+	p->step = step;
+	p->step_from = from;
+	p->step_to = to;
+	p->stepped = false;
+}
+
+void rules_unstep(struct rules_party *p)
+{
+	rules_step(p, RULES_STEP_NONE, 0, 0);
+}
+
+bool rules_wants_step(const struct rules *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->parties[i].step != RULES_STEP_NONE)
+			return true;
+	return false;
+}
+
+bool rules_stepped(struct rules *r, uint64_t pc, bool branched)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct rules_party *p = &r->parties[i];
+
+		p->stepped =
+			p->step == RULES_STEP_INSTRUCTION ||
+			(p->step == RULES_STEP_BLOCK && branched) ||
+			(p->step == RULES_STEP_RANGE && (pc < p->step_from || pc >= p->step_to));
+		any = any || p->stepped;
+	}
+	return any;
+}
+
 bool rules_may_run(struct rules *r)
 {
 	return r->phase == RULES_STOPPED && r->holders == 0 && first_unasked(r) == NULL;
@@ -192,6 +230,8 @@ void rules_died(struct rules *r)
 {
 	r->phase = RULES_DEAD;
 	r->can_reoffer = false;
-	for (size_t i = 0; i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++) {
 		rules_release(r, &r->parties[i], ~0u);
+		rules_unstep(&r->parties[i]);
+	}
 }

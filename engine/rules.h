@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rules of several sessions on one task (design R1 to R4, R6), and nothing else: no
+ * The rules of several sessions on one task (design R1 to R6), and nothing else: no
  * system calls, no I/O, no clock. One struct rules per task. See cotrace-semantics(7).
  *
  * The sessions on a task stand in a row: index 0 is nearest to the kernel, the last one
@@ -20,12 +20,23 @@
 #define RULES_HOLD_OFFER 0x2u /* a stop was offered and not answered yet */
 #define RULES_HOLD_QUEUE 0x4u /* it could not take the notes so fast */
 
+/* What kind of step a session has asked for. */
+enum rules_step {
+	RULES_STEP_NONE,
+	RULES_STEP_INSTRUCTION,
+	RULES_STEP_BLOCK, /* until a branch was taken */
+	RULES_STEP_RANGE  /* until the pc has left [from, to) */
+};
+
 struct rules_party {
 	uint64_t session;
 	bool policy;
 	bool asked;   /* has had its turn at the present stop */
 	bool reoffer; /* its next turn is a repetition */
 	uint8_t holds;
+	bool stepped; /* its step is done: this stop tells it */
+	enum rules_step step;
+	uint64_t step_from, step_to;
 	/* For the caller; the rules do not look at it. */
 	bool awaited;	    /* the session waits for the task to stand */
 	uint32_t reason;    /* event kind of the stop that it holds */
@@ -91,6 +102,20 @@ bool rules_changed(struct rules *r, uint64_t session);
 
 void rules_hold(struct rules *r, struct rules_party *p, unsigned why);
 void rules_release(struct rules *r, struct rules_party *p, unsigned why);
+
+/*
+ * The session asks for a step, for when the task runs again (R5). Taken back by any stop
+ * that it is offered before that, and by rules_unstep().
+ */
+void rules_step(struct rules_party *p, enum rules_step step, uint64_t from, uint64_t to);
+void rules_unstep(struct rules_party *p);
+/* Whether the task is to step, not run. */
+bool rules_wants_step(const struct rules *r);
+/*
+ * The task has made a step, to @pc. Marks the sessions whose step is done: they, and no
+ * others, are to be offered the stop. Returns whether there are any.
+ */
+bool rules_stepped(struct rules *r, uint64_t pc, bool branched);
 
 /* All turns taken and nobody holds: the one condition under which the task may run. */
 bool rules_may_run(struct rules *r);

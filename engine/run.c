@@ -34,6 +34,7 @@ static void ask(struct task *t, struct rules_party *p)
 {
 	struct session *s = session_by_id(t->engine, p->session);
 	enum cotrace_mode mode = s ? event_interest(s, t) : COTRACE_OFF;
+	uint32_t step = p->step;
 	struct event ev;
 	uint64_t seq;
 
@@ -44,6 +45,8 @@ static void ask(struct task *t, struct rules_party *p)
 	if (is_overdue(t))
 		mode = COTRACE_NOTE;
 	event_of_stop(t, &ev);
+	if (t->kind == COTRACE_EVENT_STEP)
+		ev.step.kind = step;
 	if (p->reoffer)
 		ev.flags |= COTRACE_EV_REOFFER;
 	if ((s->flags & COTRACE_CHILD_FDS) && t->unannounced != NULL &&
@@ -119,17 +122,33 @@ static void detach(struct task *t, int signo)
 		process_release(p);
 }
 
+static enum backend_resume how_to_run(struct task *t)
+{
+	bool sees_calls = t->process && t->process->wants_syscalls;
+
+	t->steps = t->steps_call = false;
+	if (t->ev.kind == BACKEND_JOB_STOP)
+		return BACKEND_LISTEN;
+	if (rules_wants_step(&t->rules))
+		return step_begin(t, sees_calls);
+	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
+	if (sees_calls ||
+	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
+		return BACKEND_SYSCALLS;
+	return BACKEND_RUN;
+}
+
 static void run(struct task *t)
 {
 	struct backend *b = t->engine->backend;
-	enum backend_resume how = BACKEND_RUN;
+	enum backend_resume how;
 	int signo = 0;
 
 	timer_cancel(&t->timer);
 	if (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->flags & COTRACE_EV_DENIED)) {
 		b->ops->syscall_deny(b, t->tid, t->denied_result);
 		t->call_denied = true;
-	} else if (t->ev.kind == BACKEND_SIGNAL) {
+	} else if (t->signo) { /* not at a trap that the engine made */
 		signo = leave_signal_stop(t);
 	}
 	if (t->detaching) {
@@ -139,12 +158,7 @@ static void run(struct task *t)
 		return;
 	}
 	sync_exit_stops(t);
-	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
-	if ((t->process && t->process->wants_syscalls) ||
-	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
-		how = BACKEND_SYSCALLS;
-	if (t->ev.kind == BACKEND_JOB_STOP)
-		how = BACKEND_LISTEN;
+	how = how_to_run(t);
 	t->state = TASK_RUNNING;
 	t->kind = 0;
 	task_set_stops_at_calls(t, how == BACKEND_SYSCALLS);
@@ -157,12 +171,14 @@ void task_proceed(struct task *t)
 
 	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED)
 		return;
-	while ((p = rules_turn(&t->rules)) != NULL)
-		ask(t, p);
-	if (t->unannounced != NULL && rules_all_asked(&t->rules))
-		birth_announced(t);
-	if (!rules_may_run(&t->rules))
-		return;
+	do {
+		while ((p = rules_turn(&t->rules)) != NULL)
+			ask(t, p);
+		if (t->unannounced != NULL && rules_all_asked(&t->rules))
+			birth_announced(t);
+		if (!rules_may_run(&t->rules))
+			return;
+	} while (step_follows(t));
 	rules_run(&t->rules);
 	run(t);
 }

@@ -60,6 +60,7 @@ static void tell_kept_exit(struct task *t)
 void task_registers_written(struct task *t)
 {
 	t->regs_written = true;
+	t->engine->backend->ops->where(t->engine->backend, t->tid, &t->ev.pc, &t->ev.sp);
 	tell_kept_exit(t); /* it may be another call now, and is judged anew */
 }
 
@@ -136,6 +137,11 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
 
+	/* A step was made, and its trap comes next: that is the better stop. */
+	if (t->steps && b->ops->trap_waits(b, t->tid)) {
+		b->ops->resume(b, t->tid, BACKEND_RUN, 0);
+		return;
+	}
 	task_set_disturbed(t, false);
 	stand(t, ev, 0);
 	if (t->job_stopped)
@@ -217,6 +223,20 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 	t->signo = ev->siginfo.si_signo;
 }
 
+/* A trap of the engine's own making; else it is a signal of the program. */
+static void on_trap(struct task *t, const struct backend_event *ev)
+{
+	if (!step_ends(t, ev)) {
+		on_signal(t, ev);
+		return;
+	}
+	tell_kept_exit(t);
+	task_set_disturbed(t, false);
+	stand(t, ev, COTRACE_EVENT_STEP);
+	if (!step_done(t))
+		t->kind = 0;
+}
+
 static void dispatch(struct task *t, const struct backend_event *ev)
 {
 	switch (ev->kind) {
@@ -228,6 +248,9 @@ static void dispatch(struct task *t, const struct backend_event *ev)
 		break;
 	case BACKEND_SIGNAL:
 		on_signal(t, ev);
+		break;
+	case BACKEND_TRAP:
+		on_trap(t, ev);
 		break;
 	case BACKEND_JOB_STOP:
 		on_job_stop(t, ev);
@@ -294,6 +317,8 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	} else {
 		dispatch(t, ev);
 	}
+	if (!task_stands(t))
+		return;
 	task_tell_holders(t);
 	task_proceed(t);
 }

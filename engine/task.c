@@ -203,6 +203,7 @@ void task_hold(struct task *t, struct session *s)
 	    task_has_left(t))
 		return;
 	rules_hold(&t->rules, p, RULES_HOLD_ASKED);
+	rules_unstep(p); /* it will have a stop before that */
 	if (!(p->holds & RULES_HOLD_OFFER))
 		task_note_hold(p, COTRACE_EVENT_STOP_DONE, 0);
 	if (t->announced)

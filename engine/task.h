@@ -71,6 +71,16 @@ void task_limit_exit_stop(struct task *t);
 /* May it be looked at? */
 bool task_stands(const struct task *t);
 
+/* step.c */
+/* How it is to be resumed so that it steps. */
+enum backend_resume step_begin(struct task *t, bool sees_calls);
+/* A trap while it steps: whether it is the end of a step. */
+bool step_ends(struct task *t, const struct backend_event *ev);
+/* It stands after a step: marks those who learn of it; whether there are any. */
+bool step_done(struct task *t);
+/* The end of its system call was a step as well, of which nobody has been told. */
+bool step_follows(struct task *t);
+
 /* birth.c: children and their announcement */
 void birth_event(struct task *parent, const struct backend_event *ev);
 void birth_first_stop(struct engine *e, const struct backend_event *ev);

@@ -103,7 +103,9 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 	t->interrupted = false; /* any stop takes it away */
 	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SYSCALL_EXIT)
 		t->call = ev->syscall;
-	if (ev->kind == BACKEND_SIGNAL)
+	t->pc = ev->pc;
+	t->sp = ev->sp;
+	if (ev->kind == BACKEND_SIGNAL || ev->kind == BACKEND_TRAP)
 		t->siginfo = ev->siginfo;
 	return 1;
 }
@@ -193,7 +195,7 @@ static int resume(struct backend *b, pid_t tid, enum backend_resume how, int sig
 
 	if (t == NULL)
 		return r;
-	if (signo && t->kind != BACKEND_SIGNAL)
+	if (signo && t->kind != BACKEND_SIGNAL && t->kind != BACKEND_TRAP)
 		fake_complain(f, "resume of %d with signal %d at no signal stop", (int)tid, signo);
 	if (how == BACKEND_LISTEN && t->kind != BACKEND_JOB_STOP)
 		fake_complain(f, "resume of %d with LISTEN at a stop of kind %d", (int)tid,
@@ -268,6 +270,40 @@ static bool signal_waits(struct backend *b, pid_t tid)
 	return t && t->signal_waits;
 }
 
+static bool trap_waits(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	return t && t->trap_waits;
+}
+
+static bool at_call(struct backend *b, pid_t tid, uint64_t pc)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	(void)pc;
+	return t && t->at_call;
+}
+
+/* All instructions are one byte long here. */
+static bool follows(struct backend *b, pid_t tid, uint64_t pc, uint64_t after)
+{
+	(void)b;
+	(void)tid;
+	return after == pc + 1;
+}
+
+static int where(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "where");
+
+	if (t == NULL)
+		return -ESRCH;
+	*pc = t->pc;
+	*sp = t->sp;
+	return 0;
+}
+
 static enum backend_disposition disposition(struct backend *b, pid_t tid, int signo)
 {
 	(void)tid;
@@ -310,6 +346,10 @@ static const struct backend_ops ops = {
 	.put_off = put_off,
 	.take_back = take_back,
 	.signal_waits = signal_waits,
+	.trap_waits = trap_waits,
+	.at_call = at_call,
+	.follows = follows,
+	.where = where,
 	.disposition = disposition,
 	.syscall_get = fake_syscall_get,
 	.syscall_set = fake_syscall_set,

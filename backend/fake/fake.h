@@ -52,9 +52,12 @@ struct fake_task {
 	bool interrupted;	 /* interrupt() was called since its last stop */
 	bool can_put_back;	 /* what put_back() will say */
 	bool signal_waits;	 /* what signal_waits() will say */
+	bool trap_waits;	 /* what trap_waits() will say */
+	bool at_call;		 /* what at_call() will say */
 	enum backend_kind kind;	 /* where it stands */
 	enum backend_resume how; /* how it runs */
 	uint32_t arch;
+	uint64_t pc, sp;
 	struct backend_syscall call;
 	siginfo_t siginfo;
 	uint8_t regs[FAKE_REGS];
@@ -112,6 +115,8 @@ void fake_push_child(struct fake *f, pid_t tid, enum backend_kind kind, pid_t ch
 void fake_push_entry(struct fake *f, pid_t tid, int64_t nr, uint64_t first_arg);
 void fake_push_exit(struct fake *f, pid_t tid, int64_t nr, int64_t result);
 void fake_push_signal(struct fake *f, pid_t tid, int signo);
+/* A trap of the kind @trap, with the task at @pc. */
+void fake_push_trap(struct fake *f, pid_t tid, enum backend_trap trap, uint64_t pc);
 void fake_push_exec(struct fake *f, pid_t tid, pid_t former);
 void fake_push_exiting(struct fake *f, pid_t tid, int status, enum backend_exit_call call);
 void fake_push_dead(struct fake *f, pid_t tid, int status);

@@ -94,6 +94,17 @@ void fake_push_signal(struct fake *f, pid_t tid, int signo)
 	fake_push(f, &ev);
 }
 
+void fake_push_trap(struct fake *f, pid_t tid, enum backend_trap trap, uint64_t pc)
+{
+	struct backend_event ev = { .kind = BACKEND_TRAP, .tid = tid, .pc = pc };
+
+	memset(&ev.siginfo, 0, sizeof ev.siginfo);
+	ev.siginfo.si_signo = SIGTRAP;
+	ev.siginfo.si_code = TRAP_TRACE;
+	ev.trap = trap;
+	fake_push(f, &ev);
+}
+
 void fake_push_exec(struct fake *f, pid_t tid, pid_t former)
 {
 	struct backend_event ev = { .kind = BACKEND_EXEC, .tid = tid };

@@ -116,7 +116,13 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 		return true;
 	}
 	ev->kind = BACKEND_SIGNAL;
-	return ptrace_call(PTRACE_GETSIGINFO, t->tid, 0, (uintptr_t)&ev->siginfo) >= 0;
+	if (ptrace_call(PTRACE_GETSIGINFO, t->tid, 0, (uintptr_t)&ev->siginfo) < 0)
+		return false;
+	if (signo == SIGTRAP && ev->siginfo.si_code > 0) {
+		ev->kind = BACKEND_TRAP;
+		ev->trap = regs_trap(&ev->siginfo);
+	}
+	return true;
 }
 
 static struct ptrace_task *stopped_task(struct ptrace_backend *b, pid_t tid)

@@ -109,6 +109,7 @@ int proc_check_access(struct backend *base, pid_t pid, int fd);
 pid_t proc_process_of(struct backend *base, pid_t tid);
 pid_t proc_parent_of(struct backend *base, pid_t pid);
 bool proc_signal_waits(struct backend *base, pid_t tid);
+bool proc_trap_waits(struct backend *base, pid_t tid);
 enum backend_disposition proc_disposition(struct backend *base, pid_t tid, int signo);
 /* 'R', 'S', 'Z', ... or 0. */
 char proc_state(pid_t tid);
@@ -123,6 +124,10 @@ ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const vo
 /* regs_<isa>.c: the only places that know registers */
 uint32_t regs_arch_of_audit(uint32_t audit_arch);
 uint32_t regs_arch_of_machine(unsigned elf_machine);
+enum backend_trap regs_trap(const siginfo_t *info);
+int regs_where(struct backend *base, pid_t tid, uint64_t *pc, uint64_t *sp);
+bool regs_at_call(struct backend *base, pid_t tid, uint64_t pc);
+bool regs_follows(struct backend *base, pid_t tid, uint64_t pc, uint64_t after);
 bool regs_is_restart_call(const struct backend_syscall *call);
 bool regs_is_interruption(int64_t result);
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call);

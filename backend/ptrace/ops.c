@@ -64,6 +64,7 @@ static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, i
 {
 	static const long requests[] = {
 		[BACKEND_RUN] = PTRACE_CONT,
+		[BACKEND_STEP] = PTRACE_SINGLESTEP,
 		[BACKEND_SYSCALLS] = PTRACE_SYSCALL,
 		[BACKEND_LISTEN] = PTRACE_LISTEN,
 	};
@@ -201,6 +202,7 @@ static const struct backend_ops ops = {
 	.put_off = regs_put_off,
 	.take_back = regs_take_back,
 	.signal_waits = proc_signal_waits,
+	.trap_waits = proc_trap_waits,
 	.disposition = proc_disposition,
 	.syscall_get = op_syscall_get,
 	.syscall_set = regs_syscall_set,
@@ -210,6 +212,9 @@ static const struct backend_ops ops = {
 	.siginfo_set = op_siginfo_set,
 	.regset_get = op_regset_get,
 	.regset_set = op_regset_set,
+	.at_call = regs_at_call,
+	.follows = regs_follows,
+	.where = regs_where,
 	.task_arch = op_task_arch,
 	.memory_open = mem_open,
 	.memory_read = mem_read,

@@ -95,6 +95,15 @@ bool proc_signal_waits(struct backend *base, pid_t tid)
 	       0;
 }
 
+bool proc_trap_waits(struct backend *base, pid_t tid)
+{
+	char text[4096];
+
+	(void)base;
+	return read_status(tid, text, sizeof text) &&
+	       (mask(text, "\nSigPnd:") >> (SIGTRAP - 1) & 1);
+}
+
 static bool ignored_by_default(int signo)
 {
 	return signo == SIGCHLD || signo == SIGCONT || signo == SIGURG || signo == SIGWINCH;

@@ -19,7 +19,8 @@
 #define I386_CLOSE 6
 #define I386_EXIT 1
 #define I386_EXIT_GROUP 252
-#define SYSCALL_LENGTH 2 /* bytes of syscall, sysenter and int $0x80 alike */
+#define INSTRUCTION_MAX 15 /* bytes */
+#define SYSCALL_LENGTH 2   /* bytes of syscall, sysenter and int $0x80 alike */
 
 uint32_t regs_arch_of_audit(uint32_t audit_arch)
 {
@@ -41,6 +42,51 @@ static int get(pid_t tid, struct user_regs_struct *regs)
 static int set(pid_t tid, const struct user_regs_struct *regs)
 {
 	return (int)ptrace_call(PTRACE_SETREGS, tid, 0, (uintptr_t)regs);
+}
+
+/* The codes that the kernel gives on this architecture. */
+enum backend_trap regs_trap(const siginfo_t *info)
+{
+	switch (info->si_code) {
+	case SI_KERNEL:
+		return BACKEND_TRAP_CODE;
+	case TRAP_HWBKPT:
+		return BACKEND_TRAP_DEBUG;
+	case SIGTRAP: /* no code of a trap: a notice at the start of a handler */
+		return BACKEND_TRAP_NOTICE;
+	default:
+		return BACKEND_TRAP_STEP;
+	}
+}
+
+int regs_where(struct backend *base, pid_t tid, uint64_t *pc, uint64_t *sp)
+{
+	struct user_regs_struct regs;
+	int r = get(tid, &regs);
+
+	(void)base;
+	if (r == 0) {
+		*pc = regs.rip;
+		*sp = regs.rsp;
+	}
+	return r;
+}
+
+bool regs_at_call(struct backend *base, pid_t tid, uint64_t pc)
+{
+	unsigned char code[SYSCALL_LENGTH];
+
+	if (mem_read(base, tid, pc, code, sizeof code) != sizeof code)
+		return false;
+	return (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34)) ||
+	       (code[0] == 0xcd && code[1] == 0x80);
+}
+
+bool regs_follows(struct backend *base, pid_t tid, uint64_t pc, uint64_t after)
+{
+	(void)base;
+	(void)tid;
+	return after > pc && after - pc <= INSTRUCTION_MAX;
 }
 
 bool regs_is_restart_call(const struct backend_syscall *call)

@@ -272,6 +272,9 @@ static void get_payload(struct wire_reader *r, struct seen *ev)
 	case COTRACE_EVENT_JOB_CONTINUE:
 		wire_get_e_job(r, &ev->job);
 		break;
+	case COTRACE_EVENT_STEP:
+		wire_get_e_step(r, &ev->step);
+		break;
 	case COTRACE_EVENT_STOP_DONE:
 		wire_get_e_stop(r, &ev->stop);
 		break;

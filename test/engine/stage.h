@@ -59,6 +59,7 @@ struct seen {
 		struct wire_e_exec exec;
 		struct wire_e_exit exit;
 		struct wire_e_job job;
+		struct wire_e_step step;
 		struct wire_e_stop stop;
 		struct wire_e_changed changed;
 		struct wire_e_lost lost;

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* R5: one step for all who asked, told to none but them. */
+#include <errno.h>
+#include <signal.h>
+
+#include "test/engine/stage.h"
+
+static void step(struct client *c, unsigned kind, uint64_t from, uint64_t to)
+{
+	granted(c, STEP, step, .task = task_id(c->stage, PID), .kind = kind, .from = from,
+		.to = to);
+}
+
+static void stopped(struct client *c)
+{
+	stop_task(c, PID);
+	if (!fake_task(c->stage->kernel, PID)->stands)
+		fake_push_kind(c->stage->kernel, PID, BACKEND_INTERRUPTED);
+	settle(c->stage);
+	expect(c, COTRACE_EVENT_STOP_DONE);
+}
+
+static void push_step(struct stage *st, uint64_t pc)
+{
+	fake_push_trap(st->kernel, PID, BACKEND_TRAP_STEP, pc);
+	settle(st);
+}
+
+static enum backend_resume how(struct stage *st)
+{
+	return fake_task(st->kernel, PID)->how;
+}
+
+static void the_task_steps_once_when_the_last_hold_goes(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	stopped(a);
+	stopped(b);
+	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
+	assert_false(runs(st, PID));
+	resume_all(b);
+	assert_true(runs(st, PID));
+	assert_int_equal(how(st), BACKEND_STEP);
+	push_step(st, 1);
+	assert_int_equal(expect(a, COTRACE_EVENT_STEP).flags, COTRACE_EV_STOP);
+	expect_none(b);
+	assert_false(runs(st, PID));
+	resume_all(a);
+	assert_int_equal(how(st), BACKEND_RUN);
+}
+
+static void a_stop_that_comes_first_takes_the_request_back(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	subscribe_signals(c, 1ull << (SIGUSR1 - 1), COTRACE_STOP);
+	stopped(c);
+	step(c, COTRACE_STEP_INSTRUCTION, 0, 0);
+	fake_push_signal(st->kernel, PID, SIGUSR1);
+	settle(st);
+	expect(c, COTRACE_EVENT_SIGNAL);
+	resume_all(c);
+	assert_int_equal(how(st), BACKEND_RUN);
+}
+
+static void a_stop_of_another_session_does_not(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	subscribe_signals(b, 1ull << (SIGUSR1 - 1), COTRACE_STOP);
+	stopped(a);
+	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
+	fake_push_signal(st->kernel, PID, SIGUSR1);
+	settle(st);
+	expect(b, COTRACE_EVENT_SIGNAL);
+	resume_all(b);
+	assert_int_equal(how(st), BACKEND_STEP);
+	push_step(st, 1);
+	expect(a, COTRACE_EVENT_STEP);
+}
+
+static void a_range_is_left_by_as_many_steps_as_it_takes(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped(c);
+	step(c, COTRACE_STEP_RANGE, 10, 12);
+	push_step(st, 10);
+	push_step(st, 11);
+	expect_none(c);
+	assert_int_equal(how(st), BACKEND_STEP);
+	push_step(st, 12);
+	assert_int_equal(expect(c, COTRACE_EVENT_STEP).head.pc, 12);
+}
+
+static void a_block_ends_where_a_branch_was_taken(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped(c);
+	step(c, COTRACE_STEP_BLOCK, 0, 0);
+	push_step(st, 1);
+	push_step(st, 2);
+	expect_none(c);
+	push_step(st, 40);
+	assert_int_equal(expect(c, COTRACE_EVENT_STEP).step.kind, COTRACE_STEP_BLOCK);
+}
+
+/* 87 */
+static void a_call_that_somebody_sees_is_one_step_all_the_same(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	subscribe_calls(b, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	stopped(a);
+	fake_task(st->kernel, PID)->at_call = true;
+	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
+	assert_int_equal(how(st), BACKEND_SYSCALLS);
+	fake_push_entry(st->kernel, PID, 39, 0);
+	settle(st);
+	expect(b, COTRACE_EVENT_SYSCALL_ENTRY);
+	expect_none(a);
+	fake_push_exit(st->kernel, PID, 39, 7);
+	settle(st);
+	expect(b, COTRACE_EVENT_SYSCALL_EXIT);
+	expect(a, COTRACE_EVENT_STEP);
+	assert_false(runs(st, PID));
+	fake_task(st->kernel, PID)->at_call = false;
+	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
+	assert_int_equal(how(st), BACKEND_STEP);
+}
+
+static void a_trap_of_a_step_that_is_not_wanted_any_more_is_swallowed(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	subscribe_signals(b, ~0ull, COTRACE_NOTE);
+	stopped(a);
+	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
+	client_close(a);
+	settle(st);
+	push_step(st, 1);
+	expect_none(b);
+	assert_true(runs(st, PID));
+	assert_int_equal(how(st), BACKEND_RUN);
+	/* The next one is the program's own. */
+	push_step(st, 2);
+	assert_int_equal(expect(b, COTRACE_EVENT_SIGNAL).signal.signo, SIGTRAP);
+}
+
+static void a_step_that_was_made_before_an_interrupt_comes_first(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	stopped(a);
+	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
+	fake_task(st->kernel, PID)->trap_waits = true;
+	stop_task(b, PID);
+	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
+	settle(st);
+	expect_none(b);
+	fake_task(st->kernel, PID)->trap_waits = false;
+	push_step(st, 1);
+	expect(b, COTRACE_EVENT_STOP_DONE);
+	expect(a, COTRACE_EVENT_STEP);
+}
+
+static void who_does_not_hold_cannot_step(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	uint64_t task = task_id(st, PID);
+
+	assert_int_equal(refused(a, STEP, step, .task = task, .kind = 1), -EBUSY);
+	stopped(b);
+	assert_int_equal(refused(a, STEP, step, .task = task, .kind = 1), -EBUSY);
+	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 4), -EINVAL);
+	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 0), -EINVAL);
+	assert_int_equal(refused(b, STEP, step, .task = 999, .kind = 1), -ESRCH);
+	granted(b, ATTENUATE, attenuate, 0);
+	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 1), -EPERM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STAGED(the_task_steps_once_when_the_last_hold_goes),
+		STAGED(a_stop_that_comes_first_takes_the_request_back),
+		STAGED(a_stop_of_another_session_does_not),
+		STAGED(a_range_is_left_by_as_many_steps_as_it_takes),
+		STAGED(a_block_ends_where_a_branch_was_taken),
+		STAGED(a_call_that_somebody_sees_is_one_step_all_the_same),
+		STAGED(a_trap_of_a_step_that_is_not_wanted_any_more_is_swallowed),
+		STAGED(a_step_that_was_made_before_an_interrupt_comes_first),
+		STAGED(who_does_not_hold_cannot_step),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
