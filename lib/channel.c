@@ -200,9 +200,11 @@ static struct channel *take_free(struct channels *channels)
 
 int call_begin(struct call *c, struct cotrace *s, unsigned type)
 {
-	int saved = errno, r = 0;
+	int saved = errno, r = session_knows(s, type);
 
 	*c = (struct call){ .session = s, .type = type, .fd = -1 };
+	if (r < 0)
+		return r;
 	c->channel = take_free(&s->channels);
 	if (c->channel == NULL)
 		r = channel_new(&c->channel, s);

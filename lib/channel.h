@@ -32,7 +32,10 @@ struct call {
 /* Closes the channels that are not in use. */
 void channels_deinit(struct channels *c);
 
-/* Starts a request of @type; put its fields into c->out. On failure there is nothing to end. */
+/*
+ * Starts a request of @type; put its fields into c->out. On failure there is nothing to
+ * end; -ENOSYS: the engine is too old for it.
+ */
 int call_begin(struct call *c, struct cotrace *s, unsigned type);
 /*
  * Sends it, with @fd or -1, and waits for the reply. Returns 0 or the reply's error;

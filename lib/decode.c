@@ -81,10 +81,33 @@ static void decode_changed(struct wire_reader *r, struct cotrace_event *ev)
 	ev->changed.length = m.length;
 }
 
+static void decode_watchpoint(struct wire_reader *r, struct cotrace_event *ev)
+{
+	struct wire_e_watchpoint m;
+
+	wire_get_e_watchpoint(r, &m);
+	ev->watchpoint.id = m.id;
+	ev->watchpoint.hits = m.hits;
+	ev->watchpoint.addr = m.addr;
+	ev->watchpoint.before = m.before;
+	ev->watchpoint.after = m.after;
+	ev->watchpoint.length = m.length;
+}
+
+static void decode_break(struct wire_reader *r, struct cotrace_event *ev)
+{
+	struct wire_e_breakpoint m;
+
+	wire_get_e_breakpoint(r, &m);
+	ev->breakpoint.id = m.id;
+	ev->breakpoint.hits = m.hits;
+}
+
 static void decode_rest(struct wire_reader *r, struct cotrace_event *ev)
 {
 	union {
 		struct wire_e_job job;
+		struct wire_e_step step;
 		struct wire_e_stop stop;
 		struct wire_e_lost lost;
 		struct wire_e_refused refused;
@@ -96,6 +119,10 @@ static void decode_rest(struct wire_reader *r, struct cotrace_event *ev)
 	case COTRACE_EVENT_JOB_CONTINUE:
 		wire_get_e_job(r, &m.job);
 		ev->job.signo = m.job.signo;
+		break;
+	case COTRACE_EVENT_STEP:
+		wire_get_e_step(r, &m.step);
+		ev->step.kind = m.step.kind;
 		break;
 	case COTRACE_EVENT_STOP_DONE:
 		wire_get_e_stop(r, &m.stop);
@@ -142,6 +169,12 @@ static void decode_payload(struct wire_reader *r, struct cotrace_event *ev)
 		break;
 	case COTRACE_EVENT_EXEC:
 		decode_exec(r, ev);
+		break;
+	case COTRACE_EVENT_BREAKPOINT:
+		decode_break(r, ev);
+		break;
+	case COTRACE_EVENT_WATCHPOINT:
+		decode_watchpoint(r, ev);
 		break;
 	case COTRACE_EVENT_CHANGED:
 		decode_changed(r, ev);

@@ -164,6 +164,62 @@ static void an_event_carries_head_and_payload(void **state)
 	assert_int_equal(f->ev.syscall.is_error, 1);
 }
 
+static void a_hit_says_which_and_how_often(void **state)
+{
+	struct fixture *f = *state;
+
+	put_head(f, COTRACE_EVENT_BREAKPOINT, 1, 0);
+	wire_put_e_breakpoint(&f->w, &(struct wire_e_breakpoint){ 5, 6 });
+	wire_finish(&f->w);
+	put_head(f, COTRACE_EVENT_WATCHPOINT, 2, 0);
+	wire_put_e_watchpoint(&f->w, &(struct wire_e_watchpoint){ 7, 8, 0x1000, 1, 2, 4 });
+	wire_finish(&f->w);
+	put_head(f, COTRACE_EVENT_STEP, 3, 0);
+	wire_put_e_step(&f->w, &(struct wire_e_step){ COTRACE_STEP_RANGE });
+	wire_finish(&f->w);
+	send_batch(f, -1);
+	expect_seq(f, 1);
+	assert_int_equal(f->ev.breakpoint.id, 5);
+	assert_int_equal(f->ev.breakpoint.hits, 6);
+	expect_seq(f, 2);
+	assert_int_equal(f->ev.watchpoint.id, 7);
+	assert_int_equal(f->ev.watchpoint.hits, 8);
+	assert_int_equal(f->ev.watchpoint.addr, 0x1000);
+	assert_int_equal(f->ev.watchpoint.before, 1);
+	assert_int_equal(f->ev.watchpoint.after, 2);
+	assert_int_equal(f->ev.watchpoint.length, 4);
+	expect_seq(f, 3);
+	assert_int_equal(f->ev.step.kind, COTRACE_STEP_RANGE);
+}
+
+static void values_come_with_a_hit(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t value = 42;
+	uint8_t data[64];
+
+	for (unsigned kind = COTRACE_EVENT_BREAKPOINT; kind <= COTRACE_EVENT_WATCHPOINT; kind++) {
+		put_head(f, kind, kind, 2);
+		if (kind == COTRACE_EVENT_BREAKPOINT)
+			wire_put_e_breakpoint(&f->w, &(struct wire_e_breakpoint){ 5, 6 });
+		else
+			wire_put_e_watchpoint(&f->w, &(struct wire_e_watchpoint){ .id = 5 });
+		wire_put_piece(&f->w,
+			       &(struct wire_piece){ .slot = 0, .flags = COTRACE_CAPTURED_FAULT });
+		wire_put_piece(&f->w, &(struct wire_piece){ .slot = 1, .size = sizeof value });
+		wire_put_bytes(&f->w, &value, sizeof value);
+		wire_finish(&f->w);
+		send_batch(f, -1);
+		assert_int_equal(cotrace_next_data(f->s, &f->ev, data, sizeof data, 0), 1);
+		assert_int_equal(f->ev.kind, kind);
+		assert_int_equal(f->ev.captured_count, 2);
+		assert_int_equal(f->ev.captured[0].flags, COTRACE_CAPTURED_FAULT);
+		assert_int_equal(f->ev.captured[0].size, 0);
+		assert_int_equal(f->ev.captured[1].size, sizeof value);
+		assert_memory_equal(data + f->ev.captured[1].offset, &value, sizeof value);
+	}
+}
+
 static void put_captured(struct fixture *f)
 {
 	put_head(f, COTRACE_EVENT_SYSCALL_ENTRY, 1, 2);
@@ -305,6 +361,8 @@ int main(void)
 		CASE(unknown_events_are_skipped_and_keep_nothing_readable),
 		CASE(a_truncated_batch_gives_what_is_whole),
 		CASE(an_event_carries_head_and_payload),
+		CASE(a_hit_says_which_and_how_often),
+		CASE(values_come_with_a_hit),
 		CASE(captured_pieces_are_stored_where_the_event_says),
 		CASE(captured_pieces_that_do_not_fit_are_cut_and_flagged),
 		CASE(a_fork_event_brings_the_fd_that_was_sent_beside_it),

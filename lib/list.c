@@ -11,7 +11,7 @@ struct page {
 	uint32_t total, count;
 };
 
-/* The three list replies have one layout. */
+/* The list replies have one layout. */
 static int page_run(struct page *p)
 {
 	struct wire_r_tasks reply;
@@ -160,6 +160,39 @@ int cotrace_sessions(struct cotrace *s, struct cotrace_session_info *v, size_t m
 				r = -EPROTO;
 			after = m.session;
 			session_from_wire(&v[n++], &m);
+		}
+		call_end(&p.call);
+	} while (r == 0 && p.count > 0 && n < max && n < p.total);
+	return r < 0 ? r : count_of(n, n < max ? 0 : p.total);
+}
+
+static int ask_breakpoints(struct page *p, struct cotrace *s, uint64_t after)
+{
+	int r = call_begin(&p->call, s, WIRE_BREAKPOINTS);
+
+	if (r < 0)
+		return r;
+	wire_put_breakpoints(&p->call.out, &(struct wire_breakpoints){ after });
+	return page_run(p);
+}
+
+int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max)
+{
+	uint64_t after = 0;
+	size_t n = 0;
+	struct page p;
+	int r;
+
+	do {
+		r = ask_breakpoints(&p, s, after);
+		for (uint32_t i = 0; r == 0 && i < p.count && n < max; i++) {
+			struct wire_break_info m;
+
+			if (!wire_get_break_info(&p.call.in, &m) || m.id <= after)
+				r = -EPROTO;
+			after = m.id;
+			v[n++] = (struct cotrace_break_info){ m.id,   m.addr,	m.hits,	  m.pid,
+							      m.kind, m.length, m.planted };
 		}
 		call_end(&p.call);
 	} while (r == 0 && p.count > 0 && n < max && n < p.total);

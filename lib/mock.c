@@ -30,9 +30,11 @@ void mock_done(struct mock *m, const struct wire_header *h, int error)
 
 static void hello(struct mock *m, const struct wire_header *h)
 {
-	wire_put_r_hello(
-		mock_begin(m, h),
-		&(struct wire_r_hello){ .version = 1, .engine_pid = 77, .session = 5, .arch = 1 });
+	wire_put_r_hello(mock_begin(m, h),
+			 &(struct wire_r_hello){ .version = m->version ? m->version : WIRE_VERSION,
+						 .engine_pid = 77,
+						 .session = 5,
+						 .arch = 1 });
 	mock_send(m, -1);
 }
 

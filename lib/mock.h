@@ -20,7 +20,8 @@ struct mock {
 	mock_answer *answer;
 	void *argument;
 	pthread_t thread;
-	int session; /* its end of the session fd, also fds[0] */
+	uint32_t version; /* that it speaks; 0: the newest */
+	int session;	  /* its end of the session fd, also fds[0] */
 	struct pollfd fds[MOCK_CONNECTIONS];
 	nfds_t count;
 	int to;		  /* whom the request came from */

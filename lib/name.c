@@ -21,6 +21,9 @@ static const char *const event_names[COTRACE_EVENT_MAX + 1] = {
 	[COTRACE_EVENT_JOB_CONTINUE] = "job-continue",
 	[COTRACE_EVENT_SYSCALL_ENTRY] = "syscall-entry",
 	[COTRACE_EVENT_SYSCALL_EXIT] = "syscall-exit",
+	[COTRACE_EVENT_BREAKPOINT] = "breakpoint",
+	[COTRACE_EVENT_WATCHPOINT] = "watchpoint",
+	[COTRACE_EVENT_STEP] = "step",
 	[COTRACE_EVENT_STOP_DONE] = "stop-done",
 	[COTRACE_EVENT_CHANGED] = "changed",
 	[COTRACE_EVENT_LOST] = "lost",
@@ -66,9 +69,10 @@ int cotrace_has_feature(enum cotrace_feature feature)
 		return access("/proc/sys/abi/vsyscall32", F_OK) == 0;
 	case COTRACE_FEATURE_SYSCALL_INFO:
 		return kernel_tells_entry_from_exit();
-	case COTRACE_FEATURE_PLACEMENT:
-		return 1;
 	case COTRACE_FEATURE_BREAKPOINTS:
+	case COTRACE_FEATURE_PLACEMENT:
+	case COTRACE_FEATURE_WATCHPOINTS:
+		return 1;
 	default:
 		return 0;
 	}

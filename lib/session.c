@@ -55,6 +55,11 @@ int session_tell(struct cotrace *s, const struct wire_writer *out, int fd)
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
+int session_knows(const struct cotrace *s, unsigned type)
+{
+	return type >= WIRE_STEP && s->version < 2 ? -ENOSYS : 0;
+}
+
 static const struct wire_hello versions = { WIRE_VERSION_MIN, WIRE_VERSION };
 
 /* Takes in what the engine says of itself. */
@@ -69,6 +74,7 @@ static int welcome(struct cotrace *s, struct wire_reader *in)
 		return -EPROTO;
 	s->engine_pid = reply.engine_pid;
 	s->id = reply.session;
+	s->version = reply.version;
 	s->role = reply.role;
 	s->arch = reply.arch;
 	s->features = reply.features;

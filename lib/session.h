@@ -15,7 +15,7 @@ struct cotrace {
 	int fd;
 	pid_t engine_pid;
 	uint64_t id;
-	uint32_t role, arch, features;
+	uint32_t version, role, arch, features;
 	atomic_uint_fast64_t cookie; /* the last one used */
 	atomic_bool exec_subscribed; /* as far as this library knows */
 	struct channels channels;
@@ -32,6 +32,8 @@ int session_tell(struct cotrace *s, const struct wire_writer *out, int fd);
 int session_hello(struct cotrace *s, uint64_t deadline);
 /* HELLO over a channel: for an fd that may have events waiting. */
 int session_hello_aside(struct cotrace *s, uint64_t deadline);
+/* 0, or -ENOSYS: the engine is too old for requests of @type. */
+int session_knows(const struct cotrace *s, unsigned type);
 /* Zero options into defaults, checked. */
 int session_options(struct cotrace_options *out, const struct cotrace_options *in);
 

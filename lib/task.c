@@ -44,6 +44,32 @@ int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reac
 	return release(s, &w);
 }
 
+static int check_step(uint64_t task, unsigned kind, uint64_t from, uint64_t to)
+{
+	if (task == 0 || kind < COTRACE_STEP_INSTRUCTION || kind > COTRACE_STEP_RANGE)
+		return -EINVAL;
+	if (kind == COTRACE_STEP_RANGE)
+		return from < to ? 0 : -EINVAL;
+	return from || to ? -EINVAL : 0;
+}
+
+int cotrace_step(struct cotrace *s, uint64_t task, enum cotrace_step_kind kind, uint64_t from,
+		 uint64_t to)
+{
+	struct wire_writer w;
+	uint8_t buf[64];
+	int r = check_step(task, kind, from, to);
+
+	if (r == 0)
+		r = session_knows(s, WIRE_STEP);
+	if (r < 0)
+		return r;
+	wire_writer_init(&w, buf, sizeof buf);
+	wire_begin(&w, WIRE_STEP, WIRE_REQUEST_NO_REPLY, session_cookie(s));
+	wire_put_step(&w, &(struct wire_step){ task, kind, from, to });
+	return release(s, &w);
+}
+
 int cotrace_resume(struct cotrace *s, uint64_t task)
 {
 	return cotrace_resume_all(s, task, task ? COTRACE_ONE : COTRACE_ALL);
