@@ -2,62 +2,8 @@
 /* Events as JSON: one object a line. The keys are described in trace_help. */
 #include <string.h>
 
+#include "cli/json.h"
 #include "cli/trace/tracer.h"
-
-#define NS_PER_SECOND 1000000000ull
-
-/* What is not ASCII is escaped byte by byte: names of files need not be UTF-8. */
-static void show_string(struct out *out, const char *s, size_t n)
-{
-	out_char(out, '"');
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c == '"' || c == '\\') {
-			out_char(out, '\\');
-			out_char(out, (char)c);
-		} else if (c < ' ' || c > '~') {
-			out_str(out, "\\u00");
-			out_digits(out, c, 16, 2);
-		} else
-			out_char(out, (char)c);
-	}
-	out_char(out, '"');
-}
-
-static void key(struct out *out, const char *name)
-{
-	out_str(out, ",\"");
-	out_str(out, name);
-	out_str(out, "\":");
-}
-
-static void key_text(struct out *out, const char *name, const char *text)
-{
-	key(out, name);
-	show_string(out, text, strlen(text));
-}
-
-static void key_i64(struct out *out, const char *name, int64_t v)
-{
-	key(out, name);
-	out_i64(out, v);
-}
-
-static void key_flag(struct out *out, const char *name, bool v)
-{
-	if (!v)
-		return;
-	key(out, name);
-	out_str(out, "true");
-}
-
-static void show_seconds(struct out *out, uint64_t ns)
-{
-	out_u64(out, ns / NS_PER_SECOND);
-	out_char(out, '.');
-	out_u64_width(out, ns % NS_PER_SECOND, 9, '0');
-}
 
 static void begin(struct tracer *tr, const struct cotrace_event *ev)
 {
@@ -65,16 +11,16 @@ static void begin(struct tracer *tr, const struct cotrace_event *ev)
 	const char *name = cotrace_event_name(ev->kind);
 
 	out_str(out, "{\"event\":");
-	show_string(out, name ? name : "?", name ? strlen(name) : 1);
-	key_i64(out, "seq", (int64_t)ev->seq);
-	key(out, "time");
-	show_seconds(out, ev->time_ns + (uint64_t)tr->realtime_offset_ns);
+	json_string(out, name ? name : "?", name ? strlen(name) : 1);
+	json_i64(out, "seq", (int64_t)ev->seq);
+	json_key(out, "time");
+	json_seconds(out, stamp_real(&tr->stamp, ev->time_ns));
 	if (ev->pid)
-		key_i64(out, "pid", ev->pid);
+		json_i64(out, "pid", ev->pid);
 	if (ev->tid)
-		key_i64(out, "tid", ev->tid);
+		json_i64(out, "tid", ev->tid);
 	if (ev->task)
-		key_i64(out, "task", (int64_t)ev->task);
+		json_i64(out, "task", (int64_t)ev->task);
 }
 
 static void finish(struct tracer *tr)
@@ -89,10 +35,10 @@ static void show_call(struct tracer *tr, const struct task *task, const struct c
 	const char *arch = cotrace_arch_name(ev->arch);
 	char buf[32];
 
-	key_text(out, "arch", arch ? arch : "?");
-	key_i64(out, "nr", ev->syscall.nr);
-	key_text(out, "name", decode_call_name(&task->call, buf));
-	key(out, "raw");
+	json_text(out, "arch", arch ? arch : "?");
+	json_i64(out, "nr", ev->syscall.nr);
+	json_text(out, "name", decode_call_name(&task->call, buf));
+	json_key(out, "raw");
 	out_char(out, '[');
 	for (unsigned i = 0; i < decode_arg_count(&task->call); i++) {
 		if (i)
@@ -102,18 +48,18 @@ static void show_call(struct tracer *tr, const struct task *task, const struct c
 		out_char(out, '"');
 	}
 	out_char(out, ']');
-	key_flag(out, "denied", ev->flags & COTRACE_EV_DENIED);
-	key_flag(out, "replaced", ev->flags & COTRACE_EV_REPLACED);
-	key_flag(out, "restarted", ev->flags & COTRACE_EV_RESTARTED);
-	key_flag(out, "no_return", ev->flags & COTRACE_EV_NO_RETURN);
+	json_flag(out, "denied", ev->flags & COTRACE_EV_DENIED);
+	json_flag(out, "replaced", ev->flags & COTRACE_EV_REPLACED);
+	json_flag(out, "restarted", ev->flags & COTRACE_EV_RESTARTED);
+	json_flag(out, "no_return", ev->flags & COTRACE_EV_NO_RETURN);
 }
 
 static void show_scratch(struct tracer *tr, const char *name)
 {
 	struct out *s = &tr->scratch;
 
-	key(&tr->out, name);
-	show_string(&tr->out, s->len ? s->buf : "", s->len);
+	json_key(&tr->out, name);
+	json_string(&tr->out, s->len ? s->buf : "", s->len);
 	s->len = 0;
 }
 
@@ -123,14 +69,14 @@ static void show_args(struct tracer *tr)
 	struct out *s = &tr->scratch;
 	size_t from = 0;
 
-	key(&tr->out, "args");
+	json_key(&tr->out, "args");
 	out_char(&tr->out, '[');
 	for (size_t i = 0; i <= s->len && s->len; i++) {
 		if (i < s->len && s->buf[i] != tr->style.separator)
 			continue;
 		if (from)
 			out_char(&tr->out, ',');
-		show_string(&tr->out, s->buf + from, i - from);
+		json_string(&tr->out, s->buf + from, i - from);
 		from = i + 1;
 	}
 	out_char(&tr->out, ']');
@@ -156,16 +102,16 @@ static void json_exit(struct tracer *tr, struct task *task, const struct cotrace
 	decode_exit_args(&task->call, &tr->style, &tr->scratch, ev, tr->data);
 	show_args(tr);
 	if (!(ev->flags & COTRACE_EV_NO_RETURN)) {
-		key_i64(out, "result", ev->syscall.result);
+		json_i64(out, "result", ev->syscall.result);
 		name = ev->syscall.is_error ? decode_error_name(-ev->syscall.result) : NULL;
 		if (ev->syscall.is_error)
-			key_text(out, "error", name ? name : "ERESTART");
+			json_text(out, "error", name ? name : "ERESTART");
 		decode_result(&task->call, &tr->style, &tr->scratch, ev, tr->data);
 		show_scratch(tr, "text");
 	}
 	if (task->in_call) {
-		key(out, "duration");
-		show_seconds(out, ev->time_ns - task->entry_ns);
+		json_key(out, "duration");
+		json_seconds(out, ev->time_ns - task->entry_ns);
 	}
 	finish(tr);
 }
@@ -181,25 +127,25 @@ static void show_signal(struct tracer *tr, const struct cotrace_event *ev)
 	struct out *out = &tr->out;
 
 	key_signal(tr, "signal", ev->signal.signo);
-	key_i64(out, "code", ev->signal.code);
-	key_i64(out, "sender_pid", ev->signal.sender_pid);
-	key_i64(out, "sender_uid", ev->signal.sender_uid);
+	json_i64(out, "code", ev->signal.code);
+	json_i64(out, "sender_pid", ev->signal.sender_pid);
+	json_i64(out, "sender_uid", ev->signal.sender_uid);
 	decode_signal(&tr->scratch, ev);
 	show_scratch(tr, "siginfo");
-	key_flag(out, "denied", ev->flags & COTRACE_EV_DENIED);
-	key_flag(out, "replaced", ev->flags & COTRACE_EV_REPLACED);
+	json_flag(out, "denied", ev->flags & COTRACE_EV_DENIED);
+	json_flag(out, "replaced", ev->flags & COTRACE_EV_REPLACED);
 }
 
 static void show_exit(struct tracer *tr, const struct cotrace_event *ev)
 {
 	static const char *const causes[] = { "own", "group", "signal", "exec" };
 
-	key_text(&tr->out, "cause", ev->exit.cause < 4 ? causes[ev->exit.cause] : "?");
+	json_text(&tr->out, "cause", ev->exit.cause < 4 ? causes[ev->exit.cause] : "?");
 	if (ev->exit.signo)
 		key_signal(tr, "signal", ev->exit.signo);
 	else
-		key_i64(&tr->out, "code", ev->exit.code);
-	key_flag(&tr->out, "core_dumped", ev->exit.dumped_core);
+		json_i64(&tr->out, "code", ev->exit.code);
+	json_flag(&tr->out, "core_dumped", ev->exit.dumped_core);
 }
 
 static void json_other(struct tracer *tr, struct task *task, const struct cotrace_event *ev)
@@ -221,23 +167,23 @@ static void json_other(struct tracer *tr, struct task *task, const struct cotrac
 	case COTRACE_EVENT_VFORK:
 	case COTRACE_EVENT_VFORK_DONE:
 	case COTRACE_EVENT_CLONE:
-		key_i64(out, "other_pid", ev->child.pid);
-		key_i64(out, "other_tid", ev->child.tid);
-		key_i64(out, "other_task", (int64_t)ev->child.task);
+		json_i64(out, "other_pid", ev->child.pid);
+		json_i64(out, "other_tid", ev->child.tid);
+		json_i64(out, "other_task", (int64_t)ev->child.task);
 		break;
 	case COTRACE_EVENT_EXEC:
-		key_i64(out, "generation", (int64_t)ev->exec.generation);
-		key_i64(out, "former_tid", ev->exec.former_tid);
+		json_i64(out, "generation", (int64_t)ev->exec.generation);
+		json_i64(out, "former_tid", ev->exec.former_tid);
 		break;
 	case COTRACE_EVENT_JOB_STOP:
 	case COTRACE_EVENT_JOB_CONTINUE:
 		key_signal(tr, "signal", ev->job.signo);
 		break;
 	case COTRACE_EVENT_LOST:
-		key_i64(out, "notes", (int64_t)ev->lost.notes);
+		json_i64(out, "notes", (int64_t)ev->lost.notes);
 		break;
 	case COTRACE_EVENT_SESSION_END:
-		key_i64(out, "reason", ev->end.reason);
+		json_i64(out, "reason", ev->end.reason);
 		break;
 	}
 	finish(tr);

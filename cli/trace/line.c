@@ -4,8 +4,6 @@
 
 #include "cli/trace/tracer.h"
 
-#define NS_PER_SECOND 1000000000ull
-
 #define COLOUR_NAME "\033[1m"
 #define COLOUR_ERROR "\033[31m"
 #define COLOUR_SIGNAL "\033[33m"
@@ -14,7 +12,7 @@
 
 static void colour(struct tracer *tr, const char *code)
 {
-	if (tr->colour)
+	if (tr->sink.colour)
 		out_colour(&tr->out, code);
 }
 
@@ -61,61 +59,11 @@ static void show_task(struct tracer *tr, const struct task *task)
 	while (++digits <= 5);
 }
 
-/* The time of day changes only once a second. */
-static void show_clock(struct tracer *tr, uint64_t ns)
-{
-	time_t second = (time_t)(ns / NS_PER_SECOND);
-	struct tm tm;
-
-	if (second != tr->clock_second || !*tr->clock_text) {
-		localtime_r(&second, &tm);
-		strftime(tr->clock_text, sizeof tr->clock_text, "%H:%M:%S", &tm);
-		tr->clock_second = second;
-	}
-	out_str(&tr->out, tr->clock_text);
-}
-
-static void show_micro(struct out *out, uint64_t ns)
-{
-	out_char(out, '.');
-	out_u64_width(out, ns % NS_PER_SECOND / 1000, 6, '0');
-}
-
-static void show_time(struct tracer *tr, uint64_t monotonic_ns)
-{
-	uint64_t ns = monotonic_ns + (uint64_t)tr->realtime_offset_ns, since;
-	struct out *out = &tr->out;
-
-	switch (tr->options.time) {
-	case TIME_NONE:
-		return;
-	case TIME_SECONDS:
-	case TIME_MICRO:
-		show_clock(tr, ns);
-		if (tr->options.time == TIME_MICRO)
-			show_micro(out, ns);
-		break;
-	case TIME_EPOCH:
-		out_u64(out, ns / NS_PER_SECOND);
-		show_micro(out, ns);
-		break;
-	case TIME_RELATIVE:
-		since = tr->last_line_ns && monotonic_ns > tr->last_line_ns
-				? monotonic_ns - tr->last_line_ns
-				: 0;
-		out_u64_width(out, since / NS_PER_SECOND, 6, ' ');
-		show_micro(out, since);
-		tr->last_line_ns = monotonic_ns;
-		break;
-	}
-	out_char(out, ' ');
-}
-
 static void begin(struct tracer *tr, const struct task *task, uint64_t time_ns)
 {
 	line_interrupt(tr);
 	show_task(tr, task);
-	show_time(tr, time_ns);
+	stamp_show(&tr->stamp, &tr->out, time_ns);
 }
 
 static void show_name(struct tracer *tr, const struct decode_call *c)
@@ -124,7 +72,7 @@ static void show_name(struct tracer *tr, const struct decode_call *c)
 
 	colour(tr, COLOUR_NAME);
 	out_str(&tr->out, decode_call_name(c, buf));
-	colour(tr, tr->colour ? COLOUR_OFF : "");
+	colour(tr, tr->sink.colour ? COLOUR_OFF : "");
 }
 
 /* Numbers and layouts are others from here on. */
@@ -186,8 +134,7 @@ static void show_duration(struct tracer *tr, const struct task *task, uint64_t e
 	if (!tr->options.duration || !task->in_call)
 		return;
 	out_str(&tr->out, " <");
-	out_u64(&tr->out, ns / NS_PER_SECOND);
-	show_micro(&tr->out, ns);
+	stamp_seconds(&tr->out, ns);
 	out_char(&tr->out, '>');
 }
 

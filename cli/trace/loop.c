@@ -2,12 +2,11 @@
 /* Takes events until there are no more, or a signal says to end. */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 #include "cli/trace/tracer.h"
 
 #define BATCH 512      /* events of one session before the next one's turn */
@@ -45,34 +44,6 @@ static bool drain_all(struct tracer *tr)
 	return any;
 }
 
-/* A command's own terminal signals reach it without us; we end when it does. */
-static int watch_signals(const struct tracer *tr)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	if (tr->child) {
-		signal(SIGINT, SIG_IGN);
-		signal(SIGQUIT, SIG_IGN);
-	} else {
-		sigaddset(&set, SIGINT);
-		sigaddset(&set, SIGQUIT);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static void take_signal(struct tracer *tr, int fd)
-{
-	struct signalfd_siginfo info;
-
-	if (read(fd, &info, sizeof info) == sizeof info)
-		tr->stop_signal = (int)info.ssi_signo;
-}
-
 /* Waits for events; flushes first where somebody may be reading along. */
 static void idle(struct tracer *tr, struct pollfd *fds)
 {
@@ -80,7 +51,7 @@ static void idle(struct tracer *tr, struct pollfd *fds)
 	unsigned n = 1;
 	int r;
 
-	if (!tr->is_file)
+	if (!tr->sink.is_file)
 		out_flush(&tr->out);
 	for (unsigned i = 0; i < tr->target_count; i++)
 		if (!tr->targets[i].over)
@@ -89,7 +60,7 @@ static void idle(struct tracer *tr, struct pollfd *fds)
 	if (!r)
 		out_flush(&tr->out);
 	else if (r > 0 && fds[0].revents)
-		take_signal(tr, fds[0].fd);
+		tr->stop_signal = program_signals_take(fds[0].fd);
 	else
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 }
@@ -97,7 +68,7 @@ static void idle(struct tracer *tr, struct pollfd *fds)
 int loop_run(struct tracer *tr)
 {
 	struct pollfd *fds = calloc(tr->target_count + 1u, sizeof *fds);
-	int fd = watch_signals(tr);
+	int fd = program_signals_open(tr->child != 0);
 
 	if (!fds || fd < 0) {
 		free(fds);
@@ -108,7 +79,7 @@ int loop_run(struct tracer *tr)
 		if (!drain_all(tr))
 			idle(tr, fds);
 		else if (poll(fds, 1, 0) > 0)
-			take_signal(tr, fd);
+			tr->stop_signal = program_signals_take(fd);
 	close(fd);
 	free(fds);
 	return 0;

@@ -6,17 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "cli/stamp.h"
 #include "cli/trace/filter.h"
 
 #define TRACE_PIDS_MAX 256
-
-enum time_format {
-	TIME_NONE,
-	TIME_SECONDS, /* 11:20:03 */
-	TIME_MICRO,   /* 11:20:03.123456 */
-	TIME_EPOCH,   /* 1790000000.123456 */
-	TIME_RELATIVE /* since the line before */
-};
 
 struct options {
 	struct filter filter;

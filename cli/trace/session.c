@@ -3,15 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 #include "cli/trace/progress.h"
 #include "cli/trace/tracer.h"
 
@@ -149,35 +146,6 @@ static void learn_tasks(struct target *target)
 	free(v);
 }
 
-static int bad_engine(void)
-{
-	const char *path = getenv("COTRACE_ENGINE");
-
-	return complain(EXIT_FAILURE,
-			"%s does not answer as an engine of this version of cotrace; %s",
-			path ? path : "what is installed as cotrace-engine",
-			path ? "unset COTRACE_ENGINE" : "install cotrace anew");
-}
-
-static int explain(pid_t pid, int error)
-{
-	struct cotrace_explanation e = { .size = sizeof e };
-
-	if (cotrace_explain(pid, &e) == 0 && e.reason != COTRACE_REASON_NONE && e.sentence[0])
-		return complain(EXIT_FAILURE, "%s", e.sentence);
-	if (error == -EPROTO)
-		return bad_engine();
-	if (error == -ETIMEDOUT && e.engine_pid)
-		return complain_of_silence(e.engine_pid);
-	if (error == -ESHUTDOWN)
-		return complain(
-			EXIT_FAILURE,
-			"the engine of process %d has ended; it runs on untraced: try again",
-			(int)pid);
-	return complain(EXIT_FAILURE, "process %d cannot be attached to: %s", (int)pid,
-			strerror(-error));
-}
-
 /* Another session of ours already covers it. */
 static bool is_covered(struct tracer *tr, pid_t pid)
 {
@@ -209,7 +177,7 @@ static int attach(struct tracer *tr, pid_t pid)
 	if (r) {
 		cotrace_close(target->session);
 		target->session = NULL;
-		return explain(pid, r);
+		return program_not_attached(pid, r);
 	}
 	target->pid = pid;
 	tr->target_count++;
@@ -223,101 +191,6 @@ static int attach(struct tracer *tr, pid_t pid)
 	return 0;
 }
 
-/* Whether @path can be run: 0, or a negative errno. */
-static int runnable(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
-		return -EACCES;
-	return 0;
-}
-
-/* As the shell looks for a command. On success *@path is to be freed. */
-static int find_command(const char *name, char **path)
-{
-	const char *dirs = getenv("PATH");
-	int error = -ENOENT;
-	char *copy, *rest, *dir;
-
-	if (strchr(name, '/')) {
-		*path = strdup(name);
-		return *path ? runnable(name) : -ENOMEM;
-	}
-	rest = copy = strdup(dirs ? dirs : "/bin:/usr/bin");
-	while (copy && (dir = strsep(&rest, ":"))) {
-		int r = asprintf(path, "%s/%s", *dir ? dir : ".", name) < 0 ? -ENOMEM
-									    : runnable(*path);
-
-		if (!r) {
-			free(copy);
-			return 0;
-		}
-		if (r == -EACCES)
-			error = r;
-		free(*path);
-	}
-	free(copy);
-	*path = NULL;
-	return error;
-}
-
-static int not_run(const char *name, int error)
-{
-	if (error == -ENOENT || error == -ENOTDIR)
-		return complain(EXIT_NOT_FOUND, "%s: there is no such command", name);
-	if (error == -EACCES)
-		return complain(EXIT_NOT_EXECUTABLE, "%s: is not an executable file", name);
-	if (error == -ENOEXEC)
-		return complain(EXIT_NOT_EXECUTABLE,
-				"%s: is neither a program nor a script with a #! line", name);
-	return complain(EXIT_FAILURE, "%s cannot be started under trace: %s", name,
-			strerror(-error));
-}
-
-/* What keeps us from tracing even a child of ours; false if nothing is known. */
-static bool why_no_child(struct cotrace_explanation *e)
-{
-	pid_t child = fork();
-	int r;
-
-	if (child < 0)
-		return false;
-	if (child == 0) {
-		pause();
-		_exit(0);
-	}
-	r = cotrace_explain(child, e);
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	if (r)
-		return false;
-	return e->reason == COTRACE_REASON_NO_ENGINE || e->reason == COTRACE_REASON_SECCOMP ||
-	       e->reason == COTRACE_REASON_FOREIGN_TRACER ||
-	       (e->reason == COTRACE_REASON_YAMA && e->detail > 1);
-}
-
-/* The command is there and can be executed. */
-static int not_spawned(const char *name, const char *path, int error)
-{
-	struct cotrace_explanation e = { .size = sizeof e };
-
-	if (error == -EPROTO)
-		return bad_engine();
-	if (error == -EACCES)
-		return complain(EXIT_NOT_EXECUTABLE,
-				"%s can be executed but not read, so it cannot be traced; root may "
-				"trace it",
-				path);
-	if ((error == -ENOENT || error == -EPERM || error == -EBUSY) && why_no_child(&e))
-		return complain(EXIT_FAILURE, "%s", e.sentence);
-	if (error == -ENOENT)
-		return complain(EXIT_NOT_FOUND, "%s: its interpreter is not there", path);
-	return not_run(name, error);
-}
-
 static int refused(int error)
 {
 	return complain(EXIT_FAILURE, "the engine refused a subscription: %s", strerror(-error));
@@ -328,15 +201,15 @@ static int spawn(struct tracer *tr)
 	struct target *target = &tr->targets[tr->target_count];
 	char **argv = tr->options.command, *path = NULL;
 	uint32_t arch;
-	int r = find_command(argv[0], &path);
+	int r = program_find(argv[0], &path);
 
 	tr->program = path;
 	if (r)
-		return not_run(argv[0], r);
+		return r;
 	r = cotrace_spawn(&target->session, &tr->child, path, argv,
 			  session_options(tr, COTRACE_CONTROLLER));
 	if (r)
-		return not_spawned(argv[0], path, r);
+		return program_not_spawned(argv[0], path, r);
 	target->pid = tr->child;
 	tr->target_count++;
 	tr->live++;

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* cotrace trace */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 #include "cli/trace/tracer.h"
-
-#define OUT_BYTES (1 << 20)
 
 const char trace_help[] =
 	"Usage: cotrace trace [OPTION]... [--] COMMAND [ARGUMENT]...\n"
@@ -65,50 +58,6 @@ const char trace_help[] =
 	"other_tid, other_task. exec: generation, former_tid. job-stop, job-continue: signal.\n"
 	"lost: notes. session-end: reason. Bytes that are not ASCII appear as \\u00XX.\n";
 
-static int open_pipe(struct tracer *tr, const char *command)
-{
-	tr->pipe = popen(command, "we");
-	return tr->pipe ? fileno(tr->pipe) : -1;
-}
-
-static bool wants_colour(int fd)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(fd) && (no_color == NULL || *no_color == '\0') &&
-	       (term == NULL || strcmp(term, "dumb") != 0);
-}
-
-static int open_output(struct tracer *tr)
-{
-	const struct options *o = &tr->options;
-	struct stat st;
-	int fd = STDERR_FILENO;
-
-	if (o->output && *o->output == '|')
-		fd = open_pipe(tr, o->output + 1);
-	else if (o->output)
-		fd = open(o->output,
-			  O_WRONLY | O_CREAT | O_CLOEXEC | (o->append ? O_APPEND : O_TRUNC), 0666);
-	if (fd < 0)
-		return complain(EXIT_FAILURE, "%s cannot be written: %s", o->output,
-				strerror(errno));
-	tr->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	tr->colour = wants_colour(fd);
-	if (out_init(&tr->out, fd, OUT_BYTES) < 0)
-		return complain(EXIT_FAILURE, "out of memory");
-	return 0;
-}
-
-static int64_t realtime_offset(void)
-{
-	struct timespec real, mono;
-
-	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	return (real.tv_sec - mono.tv_sec) * 1000000000ll + (real.tv_nsec - mono.tv_nsec);
-}
-
 static bool has_all(const struct filter *f, const char *const *names)
 {
 	for (; *names; names++)
@@ -129,7 +78,7 @@ static int prepare(struct tracer *tr)
 {
 	const struct options *o = &tr->options;
 
-	tr->realtime_offset_ns = realtime_offset();
+	stamp_init(&tr->stamp, o->time);
 	tr->renderer = o->json ? &json_renderer : o->summary_only ? &no_renderer : &line_renderer;
 	tr->style = (struct decode_style){ .string_limit = o->string_limit, .verbose = o->verbose };
 	tr->scratch.fd = -1;
@@ -146,53 +95,15 @@ static int prepare(struct tracer *tr)
 		tr->summary = calloc(2, sizeof *tr->summary);
 	if ((o->summary && !tr->summary) || (o->paths && !o->summary_only && !tr->paths))
 		return complain(EXIT_FAILURE, "out of memory");
-	return open_output(tr);
-}
-
-/* Dies of the signal, so that our parent sees what the program's would have. */
-static int die_of(int signo)
-{
-	const struct rlimit none = { 0, 0 };
-	sigset_t set;
-
-	setrlimit(RLIMIT_CORE, &none);
-	signal(signo, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, signo);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	raise(signo);
-	return 128 + signo;
-}
-
-/* Of our own child, which nobody else waits for. */
-static int child_status(struct tracer *tr)
-{
-	int status;
-
-	while (waitpid(tr->child, &status, 0) < 0)
-		if (errno != EINTR)
-			return EXIT_FAILURE;
-	if (WIFSIGNALED(status))
-		return die_of(WTERMSIG(status));
-	return WEXITSTATUS(status);
+	return sink_open(&tr->sink, &tr->out, o->output, o->append);
 }
 
 static int finish_output(struct tracer *tr, int status)
 {
-	int r;
-
 	line_detach(tr);
 	if (tr->options.summary && tr->out.buf)
 		summary_print(tr);
-	r = tr->out.buf ? out_flush(&tr->out) : 0;
-	if (r < 0 && r != -EPIPE)
-		status = complain(EXIT_FAILURE, "%s cannot be written: %s",
-				  tr->options.output ? tr->options.output : "stderr", strerror(-r));
-	if (tr->pipe)
-		pclose(tr->pipe);
-	else if (tr->options.output && tr->out.buf)
-		close(tr->out.fd);
-	return status;
+	return sink_close(&tr->sink, &tr->out, status);
 }
 
 static void release(struct tracer *tr)
@@ -232,8 +143,8 @@ int trace_main(int argc, char **argv)
 	sessions_close(&tr);
 	release(&tr);
 	if (tr.stop_signal)
-		return die_of(tr.stop_signal);
+		return program_die_of(tr.stop_signal);
 	if (status)
 		return status;
-	return child ? child_status(&tr) : tr.failed ? EXIT_FAILURE : 0;
+	return child ? program_status(child) : tr.failed ? EXIT_FAILURE : 0;
 }

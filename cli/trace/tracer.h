@@ -4,11 +4,11 @@
 #define TRACE_TRACER_H
 
 #include <cotrace.h>
-#include <stdio.h>
-#include <time.h>
 
 #include "cli/decode/decode.h"
 #include "cli/out.h"
+#include "cli/sink.h"
+#include "cli/stamp.h"
 #include "cli/trace/options.h"
 
 struct task {
@@ -59,18 +59,14 @@ struct tracer {
 	struct decode_style style;
 	const struct renderer *renderer;
 	struct out out;
-	FILE *pipe; /* of -o '|command' */
-	bool is_file, colour;
+	struct sink sink;
+	struct stamp stamp;
 	struct target *targets;
 	unsigned target_count, live;
 	pid_t child;	     /* of a command; 0: none */
 	const char *program; /* where the command was found */
 	bool several;	     /* more than one task was seen: lines name theirs */
 	struct task *open;   /* whose line is unfinished */
-	int64_t realtime_offset_ns;
-	uint64_t last_line_ns;
-	time_t clock_second; /* cache of the last second formatted */
-	char clock_text[16];
 	struct summary_row (*summary)[SYSCALL_MAX + 1]; /* by architecture */
 	struct paths *paths;
 	struct out scratch;
