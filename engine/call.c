@@ -8,9 +8,3 @@ void request_syscall(struct request *rq, const struct wire_syscall *m)
 	(void)m;
 	request_done(rq, -ENOSYS);
 }
-
-void request_siginfo_read(struct request *rq, const struct wire_siginfo_read *m)
-{
-	(void)m;
-	request_done(rq, -ENOSYS);
-}

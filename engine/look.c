@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests that only look: tasks, holds, sessions. Answers come in pages. */
+/* Requests that only look: tasks, holds, sessions, a signal. Lists come in pages. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,5 +187,26 @@ void request_sessions(struct request *rq, const struct wire_sessions *m)
 	w->used = head_at;
 	wire_put_r_sessions(w, &reply);
 	w->used = end;
+	conn_reply_finish(rq->conn);
+}
+
+void request_siginfo_read(struct request *rq, const struct wire_siginfo_read *m)
+{
+	struct task *t = request_task(rq, m->task);
+	struct wire_r_siginfo_read reply = { 0 };
+	struct wire_writer *w;
+
+	if (t == NULL)
+		reply.error = -ESRCH;
+	else if (!task_stands(t))
+		reply.error = -EBUSY;
+	else if (t->ev.kind != BACKEND_SIGNAL)
+		reply.error = -ENODATA;
+	w = conn_reply_begin(rq->conn, WIRE_R_SIGINFO_READ, rq->header->cookie, -1);
+	if (w == NULL)
+		return;
+	wire_put_r_siginfo_read(w, &reply);
+	if (reply.error == 0)
+		wire_put_bytes(w, &t->ev.siginfo, sizeof t->ev.siginfo);
 	conn_reply_finish(rq->conn);
 }
