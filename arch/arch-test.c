@@ -116,6 +116,23 @@ static void x86_64_offsets_are_those_of_the_c_library(void **state)
 				 expected[i].offset);
 }
 
+/* Whoever reads the listed sets has everything that can be named. */
+static void every_register_lies_in_a_listed_set(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(all[i]->regsets[0], NT_PRSTATUS);
+		for (size_t k = 0; k < all[i]->register_count; k++) {
+			size_t j = 0;
+
+			while (j < all[i]->regset_count &&
+			       all[i]->regsets[j] != all[i]->registers[k].set)
+				j++;
+			assert_true(j < all[i]->regset_count);
+		}
+	}
+}
+
 static void a_part_of_a_register_leaves_the_rest_alone(void **state)
 {
 	uint64_t regs[27] = { 0 };
@@ -153,6 +170,7 @@ int main(void)
 		cmocka_unit_test(no_register_name_is_used_twice),
 		cmocka_unit_test(every_register_lies_in_its_set),
 		cmocka_unit_test(x86_64_offsets_are_those_of_the_c_library),
+		cmocka_unit_test(every_register_lies_in_a_listed_set),
 		cmocka_unit_test(a_part_of_a_register_leaves_the_rest_alone),
 		cmocka_unit_test(a_ymm_register_is_put_together_from_two_halves),
 	};

@@ -27,6 +27,8 @@ struct arch {
 	unsigned word_size; /* bytes of a pointer and of a system call argument */
 	const struct arch_register *registers;
 	size_t register_count;
+	const unsigned *regsets; /* that a task may have, in the order of a core file's notes */
+	size_t regset_count;
 };
 
 extern const struct arch arch_x86_64;

@@ -635,6 +635,26 @@ ssize_t cotrace_register_read(struct cotrace *s, uint64_t task, const char *name
 int cotrace_register_write(struct cotrace *s, uint64_t task, const char *name, const void *buf,
 			   size_t size);
 
+/**
+ * cotrace_regsets() - which register sets tasks of an architecture have
+ * @v: receives the first @max, in the order of a core file: NT_PRSTATUS comes first
+ *
+ * A task need not have all of them: -ENODEV says so.
+ * Blocks: never. Return: how many there are; -EINVAL no such architecture.
+ */
+int cotrace_regsets(enum cotrace_arch arch, unsigned *v, size_t max);
+
+/**
+ * cotrace_register_extract() - take a register by name out of a set that was read
+ * @set, @bytes, @count: the set and what cotrace_regset_read() stored
+ *
+ * For several registers of one set with one round trip.
+ * Blocks: never. Return: the register's width in bytes; -ENOENT no such name;
+ * -ENODATA it does not lie in those bytes; -ENOBUFS @size too small.
+ */
+ssize_t cotrace_register_extract(enum cotrace_arch arch, const char *name, unsigned set,
+				 const void *bytes, size_t count, void *buf, size_t size);
+
 /* ---- Memory ---- */
 
 /**

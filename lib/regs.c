@@ -119,3 +119,28 @@ int cotrace_register_write(struct cotrace *s, uint64_t task, const char *name, c
 		return -ENODEV;
 	return cotrace_regset_write(s, task, r->set, set, (size_t)n);
 }
+
+int cotrace_regsets(enum cotrace_arch arch, unsigned *v, size_t max)
+{
+	const struct arch *a = arch_by_id(arch);
+
+	if (a == NULL)
+		return -EINVAL;
+	for (size_t i = 0; i < a->regset_count && i < max; i++)
+		v[i] = a->regsets[i];
+	return (int)a->regset_count;
+}
+
+ssize_t cotrace_register_extract(enum cotrace_arch arch, const char *name, unsigned set,
+				 const void *bytes, size_t count, void *buf, size_t size)
+{
+	const struct arch_register *r = find(arch, name);
+
+	if (r == NULL)
+		return -ENOENT;
+	if (r->set != set)
+		return -ENODATA;
+	if (r->width > size)
+		return -ENOBUFS;
+	return arch_register_get(r, bytes, count, buf) < 0 ? -ENODATA : r->width;
+}

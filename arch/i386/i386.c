@@ -85,10 +85,15 @@ static const struct arch_register registers[] = {
 	YMM(7),
 };
 
+static const unsigned regsets[] = { NT_PRSTATUS, NT_PRFPREG, NT_PRXFPREG, NT_X86_XSTATE,
+				    NT_386_TLS };
+
 const struct arch arch_i386 = {
 	.id = 2,
 	.name = "i386",
 	.word_size = 4,
 	.registers = registers,
 	.register_count = sizeof registers / sizeof *registers,
+	.regsets = regsets,
+	.regset_count = sizeof regsets / sizeof *regsets,
 };

@@ -116,10 +116,16 @@ static const struct arch_register registers[] = {
 	YMM(15),
 };
 
+#define SHADOW_STACK 0x204u /* NT_X86_SHSTK of younger headers */
+
+static const unsigned regsets[] = { NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, SHADOW_STACK };
+
 const struct arch arch_x86_64 = {
 	.id = 1,
 	.name = "x86_64",
 	.word_size = 8,
 	.registers = registers,
 	.register_count = sizeof registers / sizeof *registers,
+	.regsets = regsets,
+	.regset_count = sizeof regsets / sizeof *regsets,
 };

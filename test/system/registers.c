@@ -147,3 +147,32 @@ TEST(a_32_bit_task_has_its_own_registers)
 	target_wait(&t, 2000);
 	cotrace_close(s);
 }
+
+TEST(registers_are_taken_out_of_a_set_that_was_read)
+{
+	struct user_regs_struct regs;
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet");
+	unsigned sets[16], missing = 0;
+	uint64_t value = 0;
+	uint8_t set[16384];
+	int count = cotrace_regsets(COTRACE_ARCH_X86_64, sets, 16);
+
+	CHECK_OP(count, >=, 3);
+	CHECK_EQ(cotrace_regsets((enum cotrace_arch)99, sets, 16), -EINVAL);
+	for (int i = 0; i < count; i++)
+		missing += cotrace_regset_read(s, ev.task, sets[i], set, sizeof set) == -ENODEV;
+	CHECK_OP(missing, <=, 1);
+	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, &regs, sizeof regs),
+		 (ssize_t)sizeof regs);
+#define EXTRACT(name, set, n) \
+	cotrace_register_extract(COTRACE_ARCH_X86_64, name, set, &regs, n, &value, sizeof value)
+	CHECK_EQ(EXTRACT("rip", NT_PRSTATUS, sizeof regs), 8);
+	CHECK_EQ(value, ev.pc);
+	CHECK_EQ(EXTRACT("rip", NT_PRSTATUS, 8), -ENODATA);
+	CHECK_EQ(EXTRACT("rip", NT_PRFPREG, sizeof regs), -ENODATA);
+	CHECK_EQ(EXTRACT("nonsense", NT_PRSTATUS, sizeof regs), -ENOENT);
+#undef EXTRACT
+	finish(s, &t);
+}
