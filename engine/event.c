@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "engine/conn.h"
 #include "engine/session.h"
+#include "rules/told.h"
 
 #define FIXED_MAX 512 /* no event is longer without captures */
 #define UNDELAYED_MAX (8u << 20)
@@ -329,14 +330,18 @@ void event_of_stop(const struct task *t, struct event *ev)
 	}
 }
 
-void event_changed(struct process *p, const struct session *by, struct task *t,
-		   enum cotrace_change what, uint64_t addr, uint64_t length)
+void event_changed(struct process *p, const struct session *by, struct task *t, uint32_t what,
+		   uint64_t addr, uint64_t length)
 {
+	struct told_act act = { by->id, what, length, t != NULL && !t->announced };
+
 	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
+		bool wants = s->modes[COTRACE_EVENT_CHANGED] != COTRACE_OFF;
+		struct told_listener listener = { s->id, true, wants, s->ended };
 		struct event ev = EVENT(COTRACE_EVENT_CHANGED, t);
 
-		if (s == by || s->modes[COTRACE_EVENT_CHANGED] == COTRACE_OFF)
+		if (!told_is_due(&act, &listener))
 			continue;
 		ev.pid = ev.tid = p->pid;
 		ev.changed = (struct wire_e_changed){ what, by->id, addr, length };

@@ -36,9 +36,9 @@ uint64_t event_emit(struct session *s, struct event *ev);
 enum cotrace_mode event_interest(const struct session *s, const struct task *t);
 /* What is to be told about the stop at which @t stands. */
 void event_of_stop(const struct task *t, struct event *ev);
-/* Tells the other sessions on @p that @by did something. */
-void event_changed(struct process *p, const struct session *by, struct task *t,
-		   enum cotrace_change what, uint64_t addr, uint64_t length);
+/* Tells those of @p whom it concerns that @by did something (R9). */
+void event_changed(struct process *p, const struct session *by, struct task *t, uint32_t what,
+		   uint64_t addr, uint64_t length);
 /* The exit record of a task or process from its wait status. */
 struct wire_e_exit event_exit_record(uint32_t cause, int status);
 

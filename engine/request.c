@@ -10,6 +10,7 @@
 #include "engine/event.h"
 #include "engine/session.h"
 #include "engine/task.h"
+#include "rules/cycle.h"
 
 #define CHANNELS_MAX 256
 #define EFFECTIVE_NS (CLOCK_SECOND / 5)
@@ -163,6 +164,36 @@ static int check_attach(const struct request *rq, const struct wire_attach *m)
 	return 0;
 }
 
+/* Who can stop whom, as far as this engine knows; clients look further (lib/cycle.c). */
+static void add_tracers(struct cycle *c, struct engine *e, pid_t pid)
+{
+	struct process *p = process_by_pid(e, pid);
+
+	if (p == NULL)
+		return;
+	cycle_add(c, getpid());
+	list_for_each (&p->covers, node, after)
+		cycle_add(c, list_entry(node, struct cover, in_process)->session->owner_pid);
+}
+
+/* R10. A new program that offers itself traces nobody yet. */
+static int check_cycle(const struct request *rq, pid_t target, bool spawning)
+{
+	struct cycle c;
+	pid_t pid;
+	int r;
+
+	if (spawning && target == rq->conn->pid)
+		return 0;
+	cycle_init(&c, rq->conn->pid);
+	cycle_add(&c, getpid()); /* it keeps its clients waiting */
+	while ((pid = cycle_next(&c)) != 0)
+		add_tracers(&c, rq->conn->engine, pid);
+	r = cycle_closes(&c, target);
+	cycle_deinit(&c);
+	return r;
+}
+
 /* Proof of access, no cycle, then the kernel's own word. */
 static int take_process(struct request *rq, pid_t tid, bool spawning, struct process **out,
 			pid_t *tracer)
@@ -174,9 +205,9 @@ static int take_process(struct request *rq, pid_t tid, bool spawning, struct pro
 	*out = NULL;
 	if (pid < 0)
 		return pid;
-	if (pid == getpid() || (pid == rq->conn->pid && !spawning))
-		return -EDEADLK;
-	r = e->backend->ops->check_access(e->backend, pid, *rq->fd);
+	r = check_cycle(rq, pid, spawning);
+	if (r == 0)
+		r = e->backend->ops->check_access(e->backend, pid, *rq->fd);
 	if (r < 0)
 		return r;
 	return process_attach(e, pid, out, tracer);

@@ -14,6 +14,7 @@
 #include "engine/conn.h"
 #include "engine/event.h"
 #include "engine/session.h"
+#include "rules/told.h"
 
 struct task *task_by_tid(struct engine *e, pid_t tid)
 {
@@ -179,12 +180,27 @@ void task_tell_holders(struct task *t)
 	}
 }
 
+/* What another hold of @s is to the other sessions (R9). */
+static void tell_hold(struct task *t, struct session *s, unsigned before, unsigned after)
+{
+	uint32_t what = told_of_hold(before & RULES_HOLD_ASKED, after & RULES_HOLD_ASKED);
+
+	if (t->process != NULL)
+		event_changed(t->process, s, t, what, 0, 0);
+}
+
 void task_tell_born(struct task *t)
 {
 	task_awaited_no_more(t);
-	for (size_t i = 0; i < t->rules.count; i++)
-		if (t->rules.parties[i].holds & RULES_HOLD_ASKED)
-			tell_stop_done(t, session_by_id(t->engine, t->rules.parties[i].session));
+	for (size_t i = 0; i < t->rules.count; i++) {
+		const struct rules_party *p = &t->rules.parties[i];
+		struct session *s = session_by_id(t->engine, p->session);
+
+		if (!(p->holds & RULES_HOLD_ASKED))
+			continue;
+		tell_hold(t, s, 0, p->holds);
+		tell_stop_done(t, s);
+	}
 }
 
 void task_note_hold(struct rules_party *p, uint32_t reason, uint64_t seq)
@@ -206,8 +222,7 @@ void task_hold(struct task *t, struct session *s)
 	rules_unstep(p); /* it will have a stop before that */
 	if (!(p->holds & RULES_HOLD_OFFER))
 		task_note_hold(p, COTRACE_EVENT_STOP_DONE, 0);
-	if (t->announced)
-		event_changed(t->process, s, t, COTRACE_CHANGE_HOLD, 0, 0);
+	tell_hold(t, s, 0, p->holds);
 	if (task_stands(t)) {
 		if (t->announced) /* else it is told when it starts */
 			tell_stop_done(t, s);
@@ -228,8 +243,7 @@ void task_release(struct task *t, struct session *s, unsigned why)
 		p->awaited = false;
 		session_stood(s);
 	}
-	if ((p->holds & why & RULES_HOLD_ASKED) && t->announced)
-		event_changed(t->process, s, t, COTRACE_CHANGE_RELEASE, 0, 0);
+	tell_hold(t, s, p->holds, p->holds & ~why);
 	rules_release(&t->rules, p, why);
 	task_proceed(t);
 }
@@ -238,8 +252,11 @@ void task_leave(struct task *t, struct session *s)
 {
 	struct rules_party *p = rules_party(&t->rules, s->id);
 
-	if (p != NULL && p->awaited)
+	if (p == NULL)
+		return;
+	if (p->awaited)
 		session_stood(s);
+	tell_hold(t, s, p->holds, 0);
 	rules_leave(&t->rules, s->id);
 }
 

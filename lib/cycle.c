@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who can stop whom: an engine its targets, and so can the owner of each session that
- * covers them. The walk goes upwards from the caller.
+ * The facts for R10: who can stop whom, as /proc and the engines tell. An engine can stop its
+ * targets, and so can the owner of each session that covers them.
  */
 #include "lib/cycle.h"
 
@@ -12,27 +12,7 @@
 
 #include "lib/proc.h"
 #include "lib/session.h"
-
-#define WALK_MAX 128 /* more tracers of tracers than anybody stacks */
-
-struct walk {
-	pid_t pids[WALK_MAX];
-	size_t count;
-};
-
-static bool walk_has(const struct walk *w, pid_t pid)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (w->pids[i] == pid)
-			return true;
-	return false;
-}
-
-static void walk_add(struct walk *w, pid_t pid)
-{
-	if (pid > 0 && w->count < WALK_MAX && !walk_has(w, pid))
-		w->pids[w->count++] = pid;
-}
+#include "rules/cycle.h"
 
 /* The engine's sessions; the caller frees them. Their number; 0 when it does not say. */
 static size_t list_sessions(struct cotrace_session_info **out, pid_t engine)
@@ -66,7 +46,7 @@ static bool covers(const struct cotrace_session_info *info, pid_t process)
 	return info->scope == COTRACE_TREE || info->root_pid == process;
 }
 
-static void add_tracers(struct walk *w, pid_t process)
+static void add_tracers(struct cycle *c, pid_t process)
 {
 	pid_t tracer = proc_tracer(process);
 	struct cotrace_session_info *v;
@@ -74,13 +54,13 @@ static void add_tracers(struct walk *w, pid_t process)
 
 	if (tracer <= 0)
 		return;
-	walk_add(w, tracer);
+	cycle_add(c, tracer);
 	if (!proc_is_engine(tracer))
 		return;
 	n = list_sessions(&v, tracer);
 	for (size_t i = 0; i < n; i++)
 		if (covers(&v[i], process))
-			walk_add(w, v[i].owner_pid);
+			cycle_add(c, v[i].owner_pid);
 	free(v);
 }
 
@@ -101,9 +81,16 @@ static bool is_our_engine(pid_t process)
 
 int cycle_check(pid_t process)
 {
-	struct walk w = { .pids = { getpid() }, .count = 1 };
+	struct cycle c;
+	pid_t pid;
+	int r;
 
-	for (size_t i = 0; i < w.count; i++)
-		add_tracers(&w, w.pids[i]);
-	return walk_has(&w, process) || is_our_engine(process) ? -EDEADLK : 0;
+	cycle_init(&c, getpid());
+	if (is_our_engine(process)) /* it can keep us waiting */
+		cycle_add(&c, process);
+	while ((pid = cycle_next(&c)) != 0)
+		add_tracers(&c, pid);
+	r = cycle_closes(&c, process);
+	cycle_deinit(&c);
+	return r;
 }

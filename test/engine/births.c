@@ -301,6 +301,30 @@ static void new_tasks_of_a_stopped_target_are_held_from_their_start(void **state
 	assert_true(runs(st, CHILD) && runs(st, PID));
 }
 
+static void a_hold_on_a_child_is_told_when_the_child_is(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = tree_of(st), *b = tree_of(st);
+	struct seen ev;
+
+	subscribe(b, COTRACE_EVENT_CHANGED, COTRACE_NOTE);
+	st->kernel->answers = true;
+	stop_all(a);
+	assert_int_equal(expect(b, COTRACE_EVENT_CHANGED).changed.what, COTRACE_CHANGE_HOLD);
+	begin_child(st, CHILD);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
+	settle(st);
+	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
+	settle(st);
+	expect(b, COTRACE_EVENT_FORK);
+	ev = expect(b, COTRACE_EVENT_CHANGED);
+	assert_int_equal(ev.changed.what, COTRACE_CHANGE_HOLD);
+	assert_int_equal(ev.changed.session, a->session);
+	assert_int_equal(ev.head.tid, CHILD);
+	expect(b, COTRACE_EVENT_TASK_START);
+	expect_none(b);
+}
+
 static void a_hold_given_up_before_a_child_is_announced_does_not_keep_it(void **state)
 {
 	struct stage *st = *state;
@@ -347,6 +371,7 @@ int main(void)
 		STAGED(a_fork_brings_a_session_for_the_child_which_it_holds),
 		STAGED(a_childs_session_that_is_thrown_away_lets_the_child_run),
 		STAGED(new_tasks_of_a_stopped_target_are_held_from_their_start),
+		STAGED(a_hold_on_a_child_is_told_when_the_child_is),
 		STAGED(a_hold_given_up_before_a_child_is_announced_does_not_keep_it),
 		STAGED(a_new_thread_is_told_as_a_clone),
 	};

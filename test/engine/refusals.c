@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/session.h"
 #include "test/engine/stage.h"
 #include "wire/frame.h"
 
@@ -65,6 +66,51 @@ static void attaching_in_a_circle_is_refused(void **state)
 	fake_add(st->kernel, getpid(), getpid());
 	assert_int_equal(try_attach(c, (struct wire_attach){ .pid = getpid() }, proof, NULL),
 			 -EDEADLK);
+	close(proof);
+}
+
+/* A client that seems to be process @owner. */
+static struct client *client_of(struct stage *st, pid_t owner)
+{
+	struct client *c = client_new(st);
+	struct session *s = session_by_id(st->engine, c->session);
+
+	if (fake_task(st->kernel, owner) == NULL)
+		fake_add(st->kernel, owner, owner);
+	s->owner_pid = s->main->pid = owner;
+	return c;
+}
+
+static void no_row_of_tracers_can_be_closed_to_a_circle(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_of(st, 300), *b = client_of(st, 301), *c = client_of(st, 302);
+	struct client *again = client_of(st, 302);
+	int proof = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(try_attach(a, (struct wire_attach){ .pid = 300 }, proof, NULL), -EDEADLK);
+	assert_int_equal(try_attach(a, (struct wire_attach){ .pid = 301 }, proof, NULL), 0);
+	assert_int_equal(try_attach(b, (struct wire_attach){ .pid = 302 }, proof, NULL), 0);
+	assert_int_equal(try_attach(c, (struct wire_attach){ .pid = 301 }, proof, NULL), -EDEADLK);
+	assert_int_equal(try_attach(c, (struct wire_attach){ .pid = 300 }, proof, NULL), -EDEADLK);
+	assert_int_equal(try_attach(c, (struct wire_attach){ .pid = PID }, proof, NULL), 0);
+	/* One of its own that is to come in says nothing about who traces it. */
+	assert_int_equal(try_attach(again, (struct wire_attach){ .pid = 302, .spawning = 1 }, proof,
+				    NULL),
+			 0);
+	client_close(again);
+	client_begin(c, WIRE_ADD, 0);
+	wire_put_add(&c->writer, &(struct wire_add){ 300 });
+	client_send(c, proof);
+	settle(st);
+	assert_int_equal(client_reply_error(c, WIRE_ADD), -EDEADLK);
+	/* Who has gone stops nobody. */
+	client_close(a);
+	client_begin(c, WIRE_ADD, 0);
+	wire_put_add(&c->writer, &(struct wire_add){ 300 });
+	client_send(c, proof);
+	settle(st);
+	assert_int_equal(client_reply_error(c, WIRE_ADD), 0);
 	close(proof);
 }
 
@@ -285,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STAGED(what_the_kernel_says_to_an_attach_is_handed_on),
 		STAGED(attaching_in_a_circle_is_refused),
+		STAGED(no_row_of_tracers_can_be_closed_to_a_circle),
 		STAGED(options_that_make_no_sense_are_refused),
 		STAGED(a_session_without_a_target_can_change_nothing),
 		STAGED(tasks_of_others_are_out_of_reach),

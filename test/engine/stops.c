@@ -169,6 +169,23 @@ static void a_task_runs_when_the_last_of_its_holders_resumes_it(void **state)
 	assert_true(runs(st, PID));
 }
 
+static void a_hold_that_ends_with_its_session_is_told(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct seen ev;
+
+	subscribe(b, COTRACE_EVENT_CHANGED, COTRACE_NOTE);
+	st->kernel->answers = true;
+	stop_task(a, PID);
+	assert_int_equal(expect(b, COTRACE_EVENT_CHANGED).changed.what, COTRACE_CHANGE_HOLD);
+	client_close(a);
+	ev = expect(b, COTRACE_EVENT_CHANGED);
+	assert_int_equal(ev.changed.what, COTRACE_CHANGE_RELEASE);
+	assert_int_equal(ev.changed.session, a->session);
+	expect_none(b);
+}
+
 static void a_stop_waits_for_all_tasks_to_stand(void **state)
 {
 	struct stage *st = *state;
@@ -337,6 +354,7 @@ int main(void)
 		STAGED(every_stop_interrupts_anew),
 		STAGED(a_hold_given_up_before_the_task_stands_leaves_no_trace),
 		STAGED(a_task_runs_when_the_last_of_its_holders_resumes_it),
+		STAGED(a_hold_that_ends_with_its_session_is_told),
 		STAGED(a_stop_waits_for_all_tasks_to_stand),
 		STAGED(one_who_waits_too_often_is_told_at_once),
 		STAGED(job_control_is_told_and_left_in_force),
