@@ -163,6 +163,73 @@ static void a_ymm_register_is_put_together_from_two_halves(void **state)
 	assert_int_equal(arch_register_get(r, set, 576, back), -ENODATA);
 }
 
+static void gdb_numbers_name_the_registers_of_gdb(void **state)
+{
+	/* As gdb's `maint agent-eval $NAME` shows them. */
+	static const struct {
+		const struct arch *arch;
+		unsigned number;
+		const char *name;
+	} expected[] = {
+		{ &arch_x86_64, 0, "rax" },	  { &arch_x86_64, 1, "rbx" },
+		{ &arch_x86_64, 2, "rcx" },	  { &arch_x86_64, 3, "rdx" },
+		{ &arch_x86_64, 4, "rsi" },	  { &arch_x86_64, 5, "rdi" },
+		{ &arch_x86_64, 6, "rbp" },	  { &arch_x86_64, 7, "rsp" },
+		{ &arch_x86_64, 8, "r8" },	  { &arch_x86_64, 15, "r15" },
+		{ &arch_x86_64, 16, "rip" },	  { &arch_x86_64, 17, "eflags" },
+		{ &arch_x86_64, 18, "cs" },	  { &arch_x86_64, 19, "ss" },
+		{ &arch_x86_64, 20, "ds" },	  { &arch_x86_64, 21, "es" },
+		{ &arch_x86_64, 22, "fs" },	  { &arch_x86_64, 23, "gs" },
+		{ &arch_x86_64, 57, "orig_rax" }, { &arch_x86_64, 58, "fs_base" },
+		{ &arch_x86_64, 59, "gs_base" },  { &arch_i386, 0, "eax" },
+		{ &arch_i386, 1, "ecx" },	  { &arch_i386, 2, "edx" },
+		{ &arch_i386, 3, "ebx" },	  { &arch_i386, 4, "esp" },
+		{ &arch_i386, 5, "ebp" },	  { &arch_i386, 6, "esi" },
+		{ &arch_i386, 7, "edi" },	  { &arch_i386, 8, "eip" },
+		{ &arch_i386, 9, "eflags" },	  { &arch_i386, 10, "cs" },
+		{ &arch_i386, 11, "ss" },	  { &arch_i386, 12, "ds" },
+		{ &arch_i386, 13, "es" },	  { &arch_i386, 14, "fs" },
+		{ &arch_i386, 15, "gs" },	  { &arch_i386, 41, "orig_eax" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+		const struct arch_register *r =
+			arch_gdb_register(expected[i].arch, expected[i].number);
+
+		assert_non_null(r);
+		assert_string_equal(r->name, expected[i].name);
+	}
+	assert_null(arch_gdb_register(&arch_x86_64, 24));
+	assert_null(arch_gdb_register(&arch_x86_64, 60));
+	assert_null(arch_gdb_register(&arch_i386, 40));
+	assert_null(arch_gdb_register(&arch_i386, 42));
+}
+
+static void every_general_register_has_a_number_of_gdb(void **state)
+{
+	(void)state;
+	for (size_t a = 0; a < 2; a++) {
+		for (size_t i = 0; i < all[a]->register_count; i++) {
+			const struct arch_register *r = &all[a]->registers[i], *whole;
+			int number = arch_gdb_number(all[a], r);
+
+			assert_int_equal(number >= 0, r->set == NT_PRSTATUS);
+			if (number < 0)
+				continue;
+			whole = arch_gdb_register(all[a], (unsigned)number);
+			/* The same place as under its name. */
+			assert_int_equal(whole->offset,
+					 arch_find_register(all[a], whole->name)->offset);
+			assert_int_equal(whole->width,
+					 arch_find_register(all[a], whole->name)->width);
+			assert_true(r->offset - whole->offset + r->width <= whole->width);
+		}
+		assert_non_null(arch_find_register(all[a], all[a]->pc));
+		assert_non_null(arch_find_register(all[a], all[a]->sp));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +240,8 @@ int main(void)
 		cmocka_unit_test(every_register_lies_in_a_listed_set),
 		cmocka_unit_test(a_part_of_a_register_leaves_the_rest_alone),
 		cmocka_unit_test(a_ymm_register_is_put_together_from_two_halves),
+		cmocka_unit_test(gdb_numbers_name_the_registers_of_gdb),
+		cmocka_unit_test(every_general_register_has_a_number_of_gdb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,13 @@ struct arch {
 	size_t register_count;
 	const unsigned *regsets; /* that a task may have, in the order of a core file's notes */
 	size_t regset_count;
+	/*
+	 * The registers of NT_PRSTATUS in gdb's numbering (that of its target descriptions),
+	 * as agent expressions name them. Those without a name are of other sets.
+	 */
+	const struct arch_register *gdb_registers;
+	size_t gdb_register_count;
+	const char *pc, *sp; /* what they are called here */
 };
 
 extern const struct arch arch_x86_64;
@@ -38,6 +45,10 @@ extern const struct arch arch_i386;
 const struct arch *arch_by_id(unsigned id);
 /* By exact name, such as "rip" or "xmm3"; NULL when @a has none of it. */
 const struct arch_register *arch_find_register(const struct arch *a, const char *name);
+/* By gdb's number; NULL when there is none, or none in NT_PRSTATUS. */
+const struct arch_register *arch_gdb_register(const struct arch *a, unsigned number);
+/* gdb's number of the register that @r is, or is a part of; -ENOENT. */
+int arch_gdb_number(const struct arch *a, const struct arch_register *r);
 
 /*
  * Moves a value between a register's place in its set and @value (width bytes, in the

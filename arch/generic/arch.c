@@ -22,6 +22,25 @@ const struct arch_register *arch_find_register(const struct arch *a, const char 
 	return NULL;
 }
 
+const struct arch_register *arch_gdb_register(const struct arch *a, unsigned number)
+{
+	if (number >= a->gdb_register_count || a->gdb_registers[number].name == NULL)
+		return NULL;
+	return &a->gdb_registers[number];
+}
+
+int arch_gdb_number(const struct arch *a, const struct arch_register *r)
+{
+	for (unsigned i = 0; i < a->gdb_register_count; i++) {
+		const struct arch_register *whole = arch_gdb_register(a, i);
+
+		if (whole != NULL && whole->set == r->set && r->offset >= whole->offset &&
+		    r->offset + r->width <= whole->offset + whole->width)
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
 static size_t low_width(const struct arch_register *r)
 {
 	return (size_t)r->width - r->high_width;

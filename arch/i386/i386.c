@@ -88,12 +88,37 @@ static const struct arch_register registers[] = {
 static const unsigned regsets[] = { NT_PRSTATUS, NT_PRFPREG, NT_PRXFPREG, NT_X86_XSTATE,
 				    NT_386_TLS };
 
+/* 16 to 40 are x87 and SSE. */
+static const struct arch_register gdb_registers[] = {
+	GENERAL("eax", 6),
+	GENERAL("ecx", 1),
+	GENERAL("edx", 2),
+	GENERAL("ebx", 0),
+	GENERAL("esp", 15),
+	GENERAL("ebp", 5),
+	GENERAL("esi", 3),
+	GENERAL("edi", 4),
+	GENERAL("eip", 12),
+	GENERAL("eflags", 14),
+	GENERAL("cs", 13),
+	GENERAL("ss", 16),
+	GENERAL("ds", 7),
+	GENERAL("es", 8),
+	GENERAL("fs", 9),
+	GENERAL("gs", 10),
+	[41] = GENERAL("orig_eax", 11),
+};
+
 const struct arch arch_i386 = {
 	.id = 2,
 	.name = "i386",
 	.word_size = 4,
 	.registers = registers,
 	.register_count = sizeof registers / sizeof *registers,
+	.gdb_registers = gdb_registers,
+	.gdb_register_count = sizeof gdb_registers / sizeof *gdb_registers,
+	.pc = "eip",
+	.sp = "esp",
 	.regsets = regsets,
 	.regset_count = sizeof regsets / sizeof *regsets,
 };

@@ -120,12 +120,47 @@ static const struct arch_register registers[] = {
 
 static const unsigned regsets[] = { NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, SHADOW_STACK };
 
+/* 24 to 56 are x87 and SSE. */
+static const struct arch_register gdb_registers[] = {
+	GENERAL("rax", 10),
+	GENERAL("rbx", 5),
+	GENERAL("rcx", 11),
+	GENERAL("rdx", 12),
+	GENERAL("rsi", 13),
+	GENERAL("rdi", 14),
+	GENERAL("rbp", 4),
+	GENERAL("rsp", 19),
+	GENERAL("r8", 9),
+	GENERAL("r9", 8),
+	GENERAL("r10", 7),
+	GENERAL("r11", 6),
+	GENERAL("r12", 3),
+	GENERAL("r13", 2),
+	GENERAL("r14", 1),
+	GENERAL("r15", 0),
+	GENERAL("rip", 16),
+	GENERAL("eflags", 18),
+	GENERAL("cs", 17),
+	GENERAL("ss", 20),
+	GENERAL("ds", 23),
+	GENERAL("es", 24),
+	GENERAL("fs", 25),
+	GENERAL("gs", 26),
+	[57] = GENERAL("orig_rax", 15),
+	[58] = GENERAL("fs_base", 21),
+	[59] = GENERAL("gs_base", 22),
+};
+
 const struct arch arch_x86_64 = {
 	.id = 1,
 	.name = "x86_64",
 	.word_size = 8,
 	.registers = registers,
 	.register_count = sizeof registers / sizeof *registers,
+	.gdb_registers = gdb_registers,
+	.gdb_register_count = sizeof gdb_registers / sizeof *gdb_registers,
+	.pc = "rip",
+	.sp = "rsp",
 	.regsets = regsets,
 	.regset_count = sizeof regsets / sizeof *regsets,
 };
