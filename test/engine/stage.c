@@ -76,7 +76,7 @@ struct client *client_new(struct stage *st)
 {
 	struct wire_r_hello hello;
 	struct wire_reader r;
-	struct message m;
+	struct message m = { 0 };
 	struct client *c;
 	int pair[2];
 
@@ -235,7 +235,7 @@ int client_reply_error(struct client *c, unsigned request_type)
 {
 	struct wire_r_done done;
 	struct wire_reader r;
-	struct message m;
+	struct message m = { 0 };
 
 	if (!client_take(c, WIRE_REPLY(request_type), &m))
 		fail_msg("no reply to %s", wire_request_name(request_type));
