@@ -9,7 +9,7 @@ static const uint8_t wide_slots[STATE_COUNT] = { 10, 11, 12, 5, 19, 4,	13, 14, 9
 						 6,  3,	 2,  1, 0,  16, 18, 17, 21, 22 };
 static const uint8_t narrow_slots[8] = { 6, 1, 2, 0, 15, 5, 3, 4 };
 
-#define WIDE_SET_SIZE (27 * 8)
+#define WIDE_SET_SIZE STATE_SET_MAX
 #define NARROW_SET_SIZE (17 * 4)
 
 enum {

@@ -26,6 +26,8 @@ enum { /* after the 16 general ones */
 #define FLAG_TF 0x100u
 #define FLAG_OF 0x800u
 
+#define STATE_SET_MAX 216 /* bytes: that of 64-bit tasks */
+
 struct state {
 	uint8_t *set;
 	bool wide;
