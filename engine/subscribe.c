@@ -127,25 +127,62 @@ static bool slot_is_valid(const struct wire_slot *slot)
 	       (slot->kind != COTRACE_CAPTURE_RESULT || slot->phase == COTRACE_EXIT);
 }
 
-void request_capture(struct request *rq, const struct wire_capture *m)
-{
+/* The captures of one call, as they arrive. */
+struct call_captures {
+	struct wire_call_slots call;
 	struct wire_slot slots[COTRACE_CAPTURES_MAX];
-	size_t count = 0;
+};
+
+static bool get_slots(struct wire_reader *r, struct call_captures *c)
+{
+	if (c->call.slots > COTRACE_CAPTURES_MAX || c->call.arch >= ENGINE_ARCHS || c->call.nr < 0)
+		return false;
+	for (uint32_t i = 0; i < c->call.slots; i++)
+		if (!wire_get_slot(r, &c->slots[i]) || !slot_is_valid(&c->slots[i]))
+			return false;
+	return true;
+}
+
+static int set_captures(struct session *s, const struct call_captures *c)
+{
 	int r = 0;
 
-	while (wire_left(rq->body) && r == 0) {
-		struct wire_slot slot;
-
-		if (count == COTRACE_CAPTURES_MAX || !wire_get_slot(rq->body, &slot) ||
-		    !slot_is_valid(&slot))
-			r = -EINVAL;
-		else
-			slots[count++] = slot;
-	}
-	if (m->arch >= ENGINE_ARCHS || m->nr < 0)
-		r = -EINVAL;
 	for (uint32_t a = 0; a < ENGINE_ARCHS && r == 0; a++)
-		if (m->arch == COTRACE_ARCH_ANY || m->arch == a)
-			r = capture_set(rq->session, a, m->nr, slots, count);
+		if (c->call.arch == COTRACE_ARCH_ANY || c->call.arch == a)
+			r = capture_set(s, a, c->call.nr, c->slots, c->call.slots);
+	return r;
+}
+
+void request_capture(struct request *rq, const struct wire_capture *m)
+{
+	const size_t count = wire_left(rq->body) / sizeof(struct wire_slot);
+	struct call_captures c = { .call = { m->arch, m->nr, (uint32_t)count } };
+	int r = get_slots(rq->body, &c) && wire_left(rq->body) == 0 ? 0 : -EINVAL;
+
+	request_done(rq, r ? r : set_captures(rq->session, &c));
+}
+
+/* Each of them, or none if any makes no sense. */
+static bool captures_are_valid(const struct request *rq, uint32_t count)
+{
+	struct wire_reader r = *rq->body;
+	struct call_captures c;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!wire_get_call_slots(&r, &c.call) || !get_slots(&r, &c))
+			return false;
+	return wire_left(&r) == 0;
+}
+
+void request_captures(struct request *rq, const struct wire_captures *m)
+{
+	int r = captures_are_valid(rq, m->count) ? 0 : -EINVAL;
+	struct call_captures c;
+
+	for (uint32_t i = 0; i < m->count && r == 0; i++) {
+		wire_get_call_slots(rq->body, &c.call);
+		get_slots(rq->body, &c);
+		r = set_captures(rq->session, &c);
+	}
 	request_done(rq, r);
 }

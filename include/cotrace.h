@@ -478,6 +478,20 @@ struct cotrace_capture {
 int cotrace_capture(struct cotrace *s, enum cotrace_arch arch, int nr,
 		    const struct cotrace_capture *slots, size_t count);
 
+/* The captures of one system call, as for cotrace_capture(). */
+struct cotrace_captures {
+	uint32_t arch; /* enum cotrace_arch */
+	int32_t nr;
+	const struct cotrace_capture *slots;
+	size_t count;
+};
+
+/**
+ * cotrace_capture_all() - as cotrace_capture(), for @n system calls at once
+ * Blocks: round trip per 1024 calls. Return: 0; on failure some of them may have been set.
+ */
+int cotrace_capture_all(struct cotrace *s, const struct cotrace_captures *v, size_t n);
+
 /* ---- Taking events ---- */
 
 /**

@@ -25,17 +25,17 @@ static const struct cotrace_options *session_options(const struct tracer *tr,
 
 static int capture_arch(struct cotrace *s, uint32_t arch, const struct cotrace_syscall_set *set)
 {
+	struct cotrace_captures v[SYSCALL_MAX];
+	size_t n = 0;
+
 	for (int nr = 0; nr < SYSCALL_MAX; nr++) {
 		const struct syscall *call = table_get(arch, nr);
-		int r;
 
-		if (!call || !call->slot_count || !cotrace_syscall_set_has(set, nr))
-			continue;
-		r = cotrace_capture(s, arch, nr, call->slots, call->slot_count);
-		if (r < 0)
-			return r;
+		if (call && call->slot_count && cotrace_syscall_set_has(set, nr))
+			v[n++] = (struct cotrace_captures){ arch, nr, call->slots,
+							    call->slot_count };
 	}
-	return 0;
+	return cotrace_capture_all(s, v, n);
 }
 
 static int subscribe_events(struct tracer *tr, struct cotrace *s)

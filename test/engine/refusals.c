@@ -257,6 +257,48 @@ static void a_capture_of_memory_that_cannot_be_read_says_so(void **state)
 	assert_true(piece.flags & COTRACE_CAPTURED_FAULT);
 }
 
+static int set_captures(struct client *c, uint32_t count, const struct wire_call_slots *calls,
+			size_t calls_sent, const struct wire_slot *slot)
+{
+	client_begin(c, WIRE_CAPTURES, 0);
+	wire_put_captures(&c->writer, &(struct wire_captures){ count });
+	for (size_t i = 0; i < calls_sent; i++) {
+		wire_put_call_slots(&c->writer, &calls[i]);
+		for (uint32_t k = 0; k < calls[i].slots && k < 8; k++)
+			wire_put_slot(&c->writer, slot);
+	}
+	client_send(c, -1);
+	settle(c->stage);
+	return client_reply_error(c, WIRE_CAPTURES);
+}
+
+static void of_many_captures_all_are_set_or_none(void **state)
+{
+	static const struct wire_call_slots calls[] = { { 1, 5, 1 }, { 0, 6, 6 }, { 2, 7, 0 } };
+	static const struct wire_call_slots bad[][2] = {
+		{ { 1, 8, 1 }, { 1, 9, 7 } },
+		{ { 1, 8, 1 }, { ENGINE_ARCHS, 9, 1 } },
+		{ { 1, 8, 1 }, { 1, -1, 1 } },
+	};
+	struct wire_slot slot = { .kind = COTRACE_CAPTURE_STRING, .phase = COTRACE_ENTRY };
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	const struct map *captures = &session_by_id(st->engine, c->session)->captures;
+
+	assert_int_equal(set_captures(c, 0, NULL, 0, &slot), 0);
+	assert_int_equal(set_captures(c, 4, calls, 3, &slot), -EINVAL); /* one is missing */
+	assert_int_equal(set_captures(c, 2, calls, 3, &slot), -EINVAL); /* one too many */
+	assert_int_equal(set_captures(c, UINT32_MAX, calls, 3, &slot), -EINVAL);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(set_captures(c, 2, bad[i], 2, &slot), -EINVAL);
+	slot.phase = 3;
+	assert_int_equal(set_captures(c, 3, calls, 3, &slot), -EINVAL);
+	assert_int_equal(captures->count, 0);
+	slot.phase = COTRACE_ENTRY;
+	assert_int_equal(set_captures(c, 3, calls, 3, &slot), 0);
+	assert_int_equal(captures->count, 1 + ENGINE_ARCHS);
+}
+
 /* ---- The protocol ---- */
 
 static void rubbish_ends_the_session_and_lets_the_target_run(void **state)
@@ -338,6 +380,7 @@ int main(void)
 		STAGED(registers_need_a_task_that_stands_and_writing_a_hold),
 		STAGED(memory_that_is_not_there_or_another_programs_is_not_written),
 		STAGED(a_capture_of_memory_that_cannot_be_read_says_so),
+		STAGED(of_many_captures_all_are_set_or_none),
 		STAGED(rubbish_ends_the_session_and_lets_the_target_run),
 		STAGED(an_unknown_request_is_refused_and_a_short_one_is_the_end),
 		STAGED(nothing_comes_before_hello_and_hello_comes_soon),

@@ -158,7 +158,7 @@ static void raw_datagram(struct world *w, struct client *c)
 /* A request of the right size; small numbers make sense in most fields. */
 static void any_request(struct world *w, struct client *c)
 {
-	unsigned type = 1 + input_below(&w->in, 25), bits = input_byte(&w->in);
+	unsigned type = 1 + input_below(&w->in, 33), bits = input_byte(&w->in);
 	bool tail = false;
 	int fixed = wire_request_fixed_size(type, &tail);
 	size_t length = tail && (bits & 1) ? input_byte(&w->in) : 0;
@@ -174,6 +174,9 @@ static void any_request(struct world *w, struct client *c)
 
 		if (value >= 0xf0)
 			value = (uint32_t)input_byte(&w->in) << 24 | 0xffffff;
+		if (fixed > 0 && i >= (size_t)fixed && (bits & 16)) /* small fields */
+			value = (uint32_t)input_byte(&w->in) << 8 | (value & 0xff) |
+				(uint32_t)input_byte(&w->in) << 16;
 		if (type == WIRE_ATTACH && i == 0)
 			value = KERNEL_PID + value % 4;
 		wire_put_bytes(&out, &value,

@@ -261,3 +261,209 @@ TEST(the_largest_captures_arrive_whole)
 	}
 	finish(s, &t);
 }
+
+/* ---- Structures that point on: messages ---- */
+
+/* A msghdr, its iovecs and their buffers, laid out in a puppet's buffer. */
+struct layout {
+	const char *program;
+	unsigned word;
+	long socketpair, sendmsg, recvmsg;
+};
+
+static const struct layout layouts[] = {
+	{ "puppet", 8, 53, 46, 47 },
+	{ "puppet-32", 4, 360, 370, 372 },
+};
+
+#define HEADER_AT 64u
+#define IOVECS_AT 160u
+#define FIRST_AT 256u
+#define SECOND_AT 320u
+#define CONTROL_AT 400u
+
+static void put_word(struct cotrace *s, struct target *t, const struct layout *l, uint64_t at,
+		     uint64_t value)
+{
+	CHECK_EQ(cotrace_write_memory(s, t->pid, at, &value, l->word), (ssize_t)l->word);
+}
+
+/* Two pieces, of 3 and of @second bytes; @control bytes of control data. */
+static void put_message(struct cotrace *s, struct target *t, const struct layout *l,
+			uint64_t buffer, uint64_t second, uint64_t control)
+{
+	const uint64_t words[] = {
+		0, 0, buffer + IOVECS_AT, 2, control ? buffer + CONTROL_AT : 0, control, 0
+	};
+	const uint64_t iovecs[] = { buffer + FIRST_AT, 3, buffer + SECOND_AT, second };
+
+	for (unsigned i = 0; i < 7; i++)
+		put_word(s, t, l, buffer + HEADER_AT + i * l->word, words[i]);
+	for (unsigned i = 0; i < 4; i++)
+		put_word(s, t, l, buffer + IOVECS_AT + i * l->word, iovecs[i]);
+}
+
+static uint64_t buffer_of(struct target *t, const struct layout *l)
+{
+	uint64_t at = (uint64_t)puppet_ask(t, "buffer");
+
+	return l->word == 4 ? (uint32_t)at : at;
+}
+
+static void check_sent(const struct layout *l)
+{
+	const struct cotrace_capture slots[] = {
+		{ COTRACE_CAPTURE_MEMBER, COTRACE_ENTRY, 1, 2, (uint16_t)(2 * l->word), 0 },
+		{ COTRACE_CAPTURE_MEMBER_IOVEC, COTRACE_ENTRY, 1, 2, 0, 0 },
+		{ COTRACE_CAPTURE_MEMBER, COTRACE_ENTRY, 1, 4, 0, 0 },
+		{ COTRACE_CAPTURE_MEMBER_IOVEC, COTRACE_ENTRY, 1, 2, 0, 5 },
+		{ COTRACE_CAPTURE_MEMBER, COTRACE_ENTRY, 1, 0, 0, 0 },
+	};
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+	uint64_t buffer;
+
+	puppet_start_as(&t, l->program);
+	buffer = buffer_of(&t, l);
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_capture(s, 0, (int)l->sendmsg, slots, 5), 0);
+	subscribe_call(s, l->sendmsg, COTRACE_ENTRY, COTRACE_NOTE);
+	put_message(s, &t, l, buffer, 4, 10);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, buffer + FIRST_AT, "abc", 3), 3);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, buffer + SECOND_AT, "defgh", 5), 5);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, buffer + CONTROL_AT, "0123456789", 10), 10);
+	CHECK_EQ(puppet_ask(&t, "raw %ld -1 0x%llx 0", l->sendmsg,
+			    (unsigned long long)buffer + HEADER_AT),
+		 -EBADF);
+	take_data(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+	CHECK_EQ(ev.captured_count, 5);
+	CHECK_EQ(ev.captured[0].size, 4 * l->word);
+	for (unsigned i = 0; i < 4; i++) {
+		const uint64_t expected[] = { buffer + FIRST_AT, 3, buffer + SECOND_AT, 4 };
+
+		CHECK(memcmp(data + ev.captured[0].offset + i * l->word, &expected[i], l->word) ==
+		      0);
+	}
+	check_piece(&ev, 1, "abcdefg", 7);
+	CHECK_EQ(ev.captured[1].flags, 0);
+	check_piece(&ev, 2, "0123456789", 10);
+	check_piece(&ev, 3, "abcde", 5);
+	CHECK_EQ(ev.captured[3].flags, COTRACE_CAPTURED_MORE);
+	/* There is no name: nothing to store, and nothing wrong. */
+	CHECK_EQ(ev.captured[4].size, 0);
+	CHECK_EQ(ev.captured[4].flags, 0);
+	/* No structure at all. */
+	CHECK_EQ(puppet_ask(&t, "raw %ld -1 16 0", l->sendmsg), -EBADF);
+	take_data(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK_EQ(ev.captured[i].size, 0);
+		CHECK_EQ(ev.captured[i].flags, COTRACE_CAPTURED_FAULT);
+	}
+	finish(s, &t);
+}
+
+TEST(the_parts_of_a_message_that_is_sent_are_captured)
+{
+	check_sent(&layouts[0]);
+}
+
+TEST(the_parts_of_a_message_that_a_32_bit_program_sends_are_captured)
+{
+	check_sent(&layouts[1]);
+}
+
+static void check_received(const struct layout *l)
+{
+	const struct cotrace_capture slots[] = {
+		{ COTRACE_CAPTURE_MEMBER_IOVEC, COTRACE_EXIT, 1, 2, 0, 0 },
+		{ COTRACE_CAPTURE_MEMBER, COTRACE_EXIT, 1, 2, (uint16_t)(2 * l->word), 0 },
+	};
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+	uint64_t buffer;
+	int fds[2];
+
+	puppet_start_as(&t, l->program);
+	buffer = buffer_of(&t, l);
+	s = attached(t.pid, NULL);
+	/* A pair of datagram sockets; their numbers lie at the start of the buffer. */
+	CHECK_EQ(puppet_ask(&t, "raw %ld 1 2 0 &", l->socketpair), 0);
+	CHECK_EQ(cotrace_read_memory(s, t.pid, buffer, fds, sizeof fds), (ssize_t)sizeof fds);
+	put_message(s, &t, l, buffer, 4, 0);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, buffer + FIRST_AT, "abc", 3), 3);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, buffer + SECOND_AT, "defgh", 5), 5);
+	CHECK_EQ(puppet_ask(&t, "raw %ld %d 0x%llx 0", l->sendmsg, fds[0],
+			    (unsigned long long)buffer + HEADER_AT),
+		 7);
+	CHECK_EQ(cotrace_capture(s, 0, (int)l->recvmsg, slots, 2), 0);
+	subscribe_call(s, l->recvmsg, COTRACE_EXIT, COTRACE_NOTE);
+	/* More room than what comes: the result says how much of it counts. */
+	put_message(s, &t, l, buffer, 50, 0);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, buffer + FIRST_AT, "xxxxxx", 6), 6);
+	CHECK_EQ(puppet_ask(&t, "raw %ld %d 0x%llx 0", l->recvmsg, fds[1],
+			    (unsigned long long)buffer + HEADER_AT),
+		 7);
+	take_data(s, &ev, COTRACE_EVENT_SYSCALL_EXIT);
+	CHECK_EQ(ev.captured_count, 2);
+	check_piece(&ev, 0, "abcdefg", 7);
+	CHECK_EQ(ev.captured[0].flags, 0);
+	CHECK_EQ(ev.captured[1].size, 4 * l->word);
+	/* A call that fails has received nothing. */
+	CHECK_EQ(puppet_ask(&t, "raw %ld %d 0x%llx 0x40", l->recvmsg, fds[1],
+			    (unsigned long long)buffer + HEADER_AT),
+		 -EAGAIN);
+	take_data(s, &ev, COTRACE_EVENT_SYSCALL_EXIT);
+	CHECK_EQ(ev.captured[0].size, 0);
+	finish(s, &t);
+}
+
+TEST(the_parts_of_a_message_that_is_received_are_captured)
+{
+	check_received(&layouts[0]);
+}
+
+TEST(the_parts_of_a_message_that_a_32_bit_program_receives_are_captured)
+{
+	check_received(&layouts[1]);
+}
+
+/* ---- Many at once ---- */
+
+TEST(captures_of_many_calls_are_set_at_once)
+{
+	static const struct cotrace_capture path = { .kind = COTRACE_CAPTURE_STRING,
+						     .phase = COTRACE_ENTRY,
+						     .arg = 1 };
+	static struct cotrace_captures many[3000];
+	const size_t count = sizeof many / sizeof *many;
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	for (size_t i = 0; i < count; i++)
+		many[i] = (struct cotrace_captures){ COTRACE_ARCH_X86_64, 1000 + (int)i, &path, 1 };
+	/* The last ones are what counts: in a message of their own, and in order. */
+	many[count - 1].nr = SYS_openat;
+	CHECK_EQ(cotrace_capture_all(s, many, count), 0);
+	subscribe_call(s, SYS_openat, COTRACE_ENTRY, COTRACE_NOTE);
+	puppet_ask(&t, "open /no/such/file");
+	take_data(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+	check_piece(&ev, 0, "/no/such/file", 13);
+	/* One that makes no sense; then one that ends it. */
+	many[1].nr = -1;
+	CHECK_EQ(cotrace_capture_all(s, many, 2), -EINVAL);
+	many[0] = (struct cotrace_captures){ COTRACE_ARCH_ANY, SYS_openat, NULL, 0 };
+	CHECK_EQ(cotrace_capture_all(s, many, 1), 0);
+	CHECK_EQ(cotrace_capture_all(s, NULL, 0), 0);
+	puppet_ask(&t, "open /no/such/file");
+	take_data(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+	CHECK_EQ(ev.captured_count, 0);
+	many[0] = (struct cotrace_captures){ COTRACE_ARCH_ANY, SYS_openat, &path,
+					     COTRACE_CAPTURES_MAX + 1 };
+	CHECK_EQ(cotrace_capture_all(s, many, 1), -EINVAL);
+	finish(s, &t);
+}
