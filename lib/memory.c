@@ -2,6 +2,7 @@
 #include "lib/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/kcmp.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 #include "lib/session.h"
 
 #define FIRST_GENERATION 1u	 /* of a new process, whatever its parent's is */
+#define ASK_MAX 8		 /* execs that may come between two questions */
 #define OPEN_MAX_PER_SESSION 128 /* of the host's fds; more are opened again when needed */
 
 /*
@@ -33,6 +35,7 @@ void memory_put(struct memory *m)
 	if (m == NULL || atomic_fetch_sub(&m->users, 1) != 1)
 		return;
 	fd_close(m->fd);
+	sites_view_deinit(&m->sites);
 	free(m);
 }
 
@@ -238,6 +241,32 @@ static int ask_engine(struct cotrace *s, pid_t pid, int *fd, uint64_t *generatio
 	return r;
 }
 
+/*
+ * The table of what is planted in the address space of @pid, and the number of its program.
+ * No table, and number 0, from an engine that plants nothing.
+ */
+static int ask_sites(struct cotrace *s, pid_t pid, struct sites_view *sites, uint64_t *generation)
+{
+	struct wire_r_sites reply;
+	struct call c;
+	int r = call_begin(&c, s, WIRE_SITES);
+
+	*sites = (struct sites_view){ 0 };
+	*generation = 0;
+	if (r < 0)
+		return r == -ENOSYS ? 0 : r;
+	wire_put_sites(&c.out, &(struct wire_sites){ pid });
+	r = call_run(&c, -1, CLOCK_NEVER);
+	if (r == 0 && (!wire_get_r_sites(&c.in, &reply) || c.fd < 0))
+		r = -EPROTO;
+	if (r == 0)
+		r = sites_view_init(sites, c.fd);
+	if (r == 0)
+		*generation = reply.generation;
+	call_end(&c);
+	return r == -ENOSYS || r == -ENOENT ? 0 : r;
+}
+
 /* What the record says now; a reference in *out, NULL when nothing is known. */
 static int look_up(struct memories *m, pid_t pid, struct memory **out, bool *unsure)
 {
@@ -283,34 +312,102 @@ int memory_report_exec(struct cotrace *s, pid_t pid, uint64_t known, bool unsure
 	return -ESTALE;
 }
 
-/*
- * A reference to the memory of @pid as the client knows it, with an fd. -ESTALE: that
- * program is no longer there.
- */
+/* Takes over the two, even on failure. */
+static int memory_open(struct memory **out, int fd, uint64_t generation, struct sites_view *sites)
+{
+	*out = memory_new(fd, generation);
+	if (*out == NULL) {
+		sites_view_deinit(sites);
+		return -ENOMEM;
+	}
+	(*out)->sites_known = true;
+	(*out)->sites.table = sites->table;
+	(*out)->sites.size = sites->size;
+	return 0;
+}
+
+/* Memory and table of the program that @pid runs now: of one and the same. */
+static int ask_both(struct cotrace *s, pid_t pid, struct memory **out)
+{
+	for (int tries = 0; tries < ASK_MAX; tries++) {
+		uint64_t generation = 0, of_sites = 0;
+		struct sites_view sites;
+		int fd = -1, r = ask_engine(s, pid, &fd, &generation);
+
+		if (r < 0)
+			return r;
+		r = ask_sites(s, pid, &sites, &of_sites);
+		if (r == 0 && (sites.table == NULL || of_sites == generation))
+			return memory_open(out, fd, generation, &sites);
+		fd_close(fd);
+		sites_view_deinit(&sites);
+		if (r < 0)
+			return r;
+	}
+	return -ESTALE;
+}
+
+/* The same memory with the table that counts now. */
+static int ask_again(struct cotrace *s, pid_t pid, const struct memory *seen, struct memory **out)
+{
+	struct sites_view sites;
+	uint64_t generation;
+	int fd, r = ask_sites(s, pid, &sites, &generation);
+
+	if (r < 0)
+		return r;
+	/* The number is that of our own fd, if its program has not ended since. */
+	if (sites.table == NULL || (seen->generation == 0 && !memory_alive(seen)))
+		generation = seen->generation;
+	fd = fcntl(seen->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		r = -errno;
+		sites_view_deinit(&sites);
+		return r;
+	}
+	return memory_open(out, fd, generation, &sites);
+}
+
+/* Whether it can be read without asking the engine. */
+static bool is_ready(const struct memory *m)
+{
+	if (!is_open(m) || m->borrowed || !m->sites_known)
+		return false;
+	return m->sites.table == NULL || !sites_replaced(&m->sites);
+}
+
+/* A fresh memory in place of the one that was @seen, or NULL, before. */
+static int renew(struct cotrace *s, pid_t pid, const struct memory *seen, struct memory **out,
+		 bool unsure)
+{
+	uint64_t known = seen != NULL ? seen->generation : 0;
+	bool keep = is_open(seen) && !seen->borrowed;
+	int r = keep ? ask_again(s, pid, seen, out) : ask_both(s, pid, out);
+
+	if (r < 0)
+		return r;
+	if (known != 0 && (*out)->generation != known) {
+		memory_put(*out);
+		*out = NULL;
+		return memory_report_exec(s, pid, known, unsure);
+	}
+	(*out)->borrowed = !keep && is_borrowed(pid);
+	replace(&s->memories, pid, memory_get(*out), false);
+	return 0;
+}
+
 int memory_find(struct cotrace *s, pid_t pid, struct memory **out, bool *unsure)
 {
 	struct memory *seen;
-	uint64_t generation = 0;
-	int fd = -1, r = look_up(&s->memories, pid, &seen, unsure);
+	int r = look_up(&s->memories, pid, &seen, unsure);
 
 	*out = seen;
-	if (r < 0 || (seen != NULL && seen->fd >= 0 && !seen->borrowed))
+	if (r < 0 || is_ready(seen))
 		return r;
-	r = ask_engine(s, pid, &fd, &generation);
-	if (r == 0 && seen != NULL && seen->generation != 0 && seen->generation != generation) {
-		fd_close(fd);
-		r = memory_report_exec(s, pid, seen->generation, *unsure);
-	}
-	memory_put(seen);
 	*out = NULL;
-	if (r < 0)
-		return r;
-	*out = memory_new(fd, generation);
-	if (*out == NULL)
-		return -ENOMEM;
-	(*out)->borrowed = is_borrowed(pid);
-	replace(&s->memories, pid, memory_get(*out), false);
-	return 0;
+	r = renew(s, pid, seen, out, *unsure);
+	memory_put(seen);
+	return r;
 }
 
 bool memory_alive(const struct memory *memory)

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/map.h"
+#include "wire/sites.h"
 
 struct cotrace;
 struct cotrace_event;
@@ -36,12 +37,14 @@ void memories_note(struct cotrace *s, const struct cotrace_event *ev);
  */
 void memories_unsure(struct memories *m, bool lost);
 
-/* One address space that this session reads. Immutable but for the counter. */
+/* One address space that this session reads. Immutable but for the counter and the view. */
 struct memory {
 	atomic_uint users;
 	int fd;		     /* -1: known by its number only */
 	uint64_t generation; /* 0: not known yet */
 	bool borrowed;	     /* a vfork child's: survives the child's exec, so ask every time */
+	bool sites_known;    /* the engine has been asked for them */
+	struct sites_view sites;
 };
 
 /*

@@ -10,6 +10,12 @@
 
 #define BIG_READ (64u * 1024) /* from here on process_vm_readv is faster */
 
+/* Between two looks at the engine's table of what it has planted. */
+#define PIECE (1024u * 1024)
+#define BUSY_PIECE 4096u	 /* while it changes often */
+#define BUSY_NS (100 * CLOCK_MS) /* for each piece; then what is there has to do */
+#define TABLES_MAX 16		 /* that may outgrow each other during one read */
+
 /* Beyond the sign bit pread() takes no offset, but the file position reaches there. */
 static ssize_t read_high(struct memories *m, int fd, uint64_t addr, void *buf, size_t size)
 {
@@ -77,11 +83,72 @@ static ssize_t read_all(struct memories *m, const struct memory *memory, pid_t p
 	return (ssize_t)done;
 }
 
-ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *buf, size_t size)
+/* Whether to read once more what changed meanwhile: not for ever. */
+static bool has_time(uint64_t *until)
+{
+	if (*until == 0)
+		*until = clock_now_ns() + BUSY_NS;
+	return clock_now_ns() < *until;
+}
+
+/* Without what the engine has planted. -EAGAIN: there is another table by now. */
+static ssize_t read_hidden(struct memories *m, struct memory *memory, pid_t pid, uint64_t addr,
+			   uint8_t *buf, size_t size)
+{
+	struct sites_view *sites = &memory->sites;
+	size_t done = 0, piece = PIECE;
+	uint64_t until = 0;
+
+	while (done < size) {
+		size_t want = size - done < piece ? size - done : piece;
+		uint32_t seq = sites_read_begin(sites);
+		ssize_t n;
+
+		if (sites_replaced(sites))
+			return -EAGAIN;
+		n = read_all(m, memory, pid, addr + done, buf + done, want);
+		if (n > 0)
+			sites_hide(sites->table, sites->size, addr + done, buf + done, (size_t)n);
+		if (sites_read_retry(sites, seq) && has_time(&until)) {
+			piece = BUSY_PIECE;
+			continue;
+		}
+		until = 0;
+		if (n <= 0)
+			return n < 0 && done ? (ssize_t)done : n;
+		done += (size_t)n;
+		if ((size_t)n < want)
+			break;
+	}
+	return (ssize_t)done;
+}
+
+/* @again: the memory is to be looked up once more. */
+static ssize_t find_and_read(struct cotrace *s, pid_t pid, uint64_t addr, void *buf, size_t size,
+			     bool *again)
 {
 	struct memory *memory;
-	int saved = errno;
 	bool unsure;
+	ssize_t n = memory_find(s, pid, &memory, &unsure);
+
+	*again = false;
+	if (n == 0 && size > 0) {
+		if (memory->sites.table == NULL)
+			n = read_all(&s->memories, memory, pid, addr, buf, size);
+		else
+			n = read_hidden(&s->memories, memory, pid, addr, buf, size);
+		*again = n == -EAGAIN;
+		if (!*again && (n == 0 || !memory_current(s, pid, memory)))
+			n = memory_report_exec(s, pid, memory->generation, unsure);
+	}
+	memory_put(memory);
+	return n;
+}
+
+ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *buf, size_t size)
+{
+	int saved = errno, tries = 0;
+	bool again;
 	ssize_t n;
 
 	if (pid <= 0)
@@ -90,13 +157,9 @@ ssize_t cotrace_read_memory(struct cotrace *s, pid_t pid, uint64_t addr, void *b
 		size = SSIZE_MAX;
 	if (addr > 0 && size > UINT64_MAX - addr)
 		size = (size_t)(UINT64_MAX - addr) + 1; /* where all addresses end */
-	n = memory_find(s, pid, &memory, &unsure);
-	if (n == 0 && size > 0) {
-		n = read_all(&s->memories, memory, pid, addr, buf, size);
-		if (n == 0 || !memory_current(s, pid, memory))
-			n = memory_report_exec(s, pid, memory->generation, unsure);
-	}
-	memory_put(memory);
+	do
+		n = find_and_read(s, pid, addr, buf, size, &again);
+	while (again && ++tries < TABLES_MAX);
 	errno = saved;
 	return n;
 }
