@@ -83,7 +83,12 @@ struct arch_code {
 	uint8_t trap_size;
 	uint8_t trap_adjust;	  /* a task that hit a trap at A has pc A + this */
 	uint8_t call_instruction; /* bytes of what find_syscall() finds */
+	int64_t map_call;	  /* mmap(), with the offset in bytes or pages */
+	int64_t unmap_call;
 
+	/* The pc in @regs; 0 when they are cut short. */
+	uint64_t (*pc)(const struct arch_code *c, const void *regs, size_t size);
+	void (*set_pc)(const struct arch_code *c, void *regs, size_t size, uint64_t pc);
 	/* Returns 0; -EINVAL: no instruction; -ENODATA: @bytes ends within it. */
 	int (*decode)(const struct arch_code *c, const uint8_t *bytes, size_t n,
 		      struct code_instruction *out);
