@@ -2,6 +2,7 @@
 /* How tasks and processes end, each told once (gotchas 60, 61, 67, 68, 82). */
 #include <sys/wait.h>
 
+#include "base/log.h"
 #include "engine/event.h"
 #include "engine/session.h"
 #include "engine/task.h"
@@ -114,4 +115,44 @@ void death_event(struct task *t, int status)
 		birth_orphaned(e, p ? p->pid : tid);
 	if (p != NULL && p->task_count == 0)
 		process_ended(p, status);
+}
+
+/*
+ * A leader that is exiting when it is interrupted does not stop any more, and its death is
+ * reported with that of the last task. Nothing tells that but a look.
+ */
+#define LOOK_FIRST_NS (2 * CLOCK_MS)
+#define LOOK_LAST_NS (128 * CLOCK_MS)
+
+static void leader_left(struct task *t)
+{
+	log_debug("leader %d has exited under an interrupt", (int)t->tid);
+	for (size_t i = 0; i < t->rules.count; i++)
+		rules_release(&t->rules, &t->rules.parties[i], ~0u);
+	task_set_disturbed(t, false);
+	task_unpoke(t);
+	task_awaited_no_more(t);
+}
+
+static void look(struct timer *timer)
+{
+	struct task *t = list_entry(timer, struct task, leader_timer);
+
+	if (t->state != TASK_RUNNING || !t->interrupted)
+		return;
+	if (task_has_left(t)) {
+		leader_left(t);
+		return;
+	}
+	if (t->leader_pause < LOOK_LAST_NS)
+		t->leader_pause *= 2;
+	timer_set(&t->engine->timers, timer, clock_now_ns() + t->leader_pause, look);
+}
+
+void death_expect_leader(struct task *t)
+{
+	if (t->process == NULL || t->tid != t->process->pid || t->process->task_count < 2)
+		return;
+	t->leader_pause = LOOK_FIRST_NS;
+	timer_set(&t->engine->timers, &t->leader_timer, clock_now_ns() + t->leader_pause, look);
 }

@@ -134,6 +134,8 @@ struct task {
 	struct task *unannounced; /* the child that this stop announces */
 	pid_t parent_pid;	  /* orphan: as /proc tells */
 	struct timer timer;	  /* exit stop; orphan */
+	struct timer leader_timer;
+	uint64_t leader_pause; /* between two looks */
 };
 
 struct capture_set {

@@ -107,6 +107,7 @@ void task_free(struct task *t)
 	rules_died(&t->rules);
 	task_awaited_no_more(t);
 	timer_cancel(&t->timer);
+	timer_cancel(&t->leader_timer);
 	list_remove(&t->in_orphans);
 	if (t->process != NULL) {
 		list_remove(&t->in_process);
@@ -151,6 +152,7 @@ void task_interrupt(struct task *t)
 	if (b->ops->interrupt(b, t->tid) == 0) {
 		t->interrupted = true;
 		task_set_disturbed(t, true);
+		death_expect_leader(t);
 	}
 }
 

@@ -102,6 +102,8 @@ void death_event(struct task *t, int status);
 void death_exiting(struct task *t);
 void death_by_exec(struct task *t);
 void death_no_return(struct task *t);
+/* It was interrupted: if it is a leader it may exit without a stop. */
+void death_expect_leader(struct task *t);
 
 /* verdict.c */
 /* Carries out an answer; returns 0 or the -errno of its refusal. */

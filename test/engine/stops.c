@@ -203,6 +203,45 @@ static void a_stop_waits_for_all_tasks_to_stand(void **state)
 	assert_int_equal(client_reply_error(c, WIRE_STOP), 0);
 }
 
+/* It was about to exit when it was interrupted, which no stop and no status will tell. */
+static void a_leader_that_exits_under_an_interrupt_is_noticed(void **state)
+{
+	struct stage *st = *state;
+	struct client *c;
+	struct message m;
+
+	fake_add(st->kernel, PID, 101);
+	c = client_attached(st);
+	request(c, STOP, stop, 0, COTRACE_ALL, 1);
+	fake_push_kind(st->kernel, 101, BACKEND_INTERRUPTED);
+	pass_time(st, CLOCK_SECOND); /* it may as well be slow */
+	assert_false(client_take(c, WIRE_R_STOP, &m));
+	fake_task(st->kernel, PID)->exited = true;
+	pass_time(st, CLOCK_SECOND / 5);
+	assert_int_equal(client_reply_error(c, WIRE_STOP), 0);
+	assert_int_equal(st->engine->disturbed, 0);
+	assert_int_equal(task_by_tid(st->engine, PID)->rules.holders, 0);
+	assert_int_equal(expect(c, COTRACE_EVENT_STOP_DONE).head.tid, 101);
+	expect_none(c);
+	resume_all(c);
+	assert_true(runs(st, 101));
+}
+
+static void a_subscription_does_not_wait_for_a_leader_that_exits(void **state)
+{
+	struct stage *st = *state;
+	struct client *c;
+
+	fake_add(st->kernel, PID, 101);
+	c = client_attached(st);
+	request(c, SUBSCRIBE, subscribe, COTRACE_EVENT_TASK_EXIT, COTRACE_NOTE);
+	fake_push_kind(st->kernel, 101, BACKEND_INTERRUPTED);
+	fake_task(st->kernel, PID)->exited = true;
+	pass_time(st, 10 * CLOCK_MS);
+	assert_int_equal(client_reply_error(c, WIRE_SUBSCRIBE), 0);
+	assert_int_equal(st->engine->pokes, 0);
+}
+
 static void one_who_waits_too_often_is_told_at_once(void **state)
 {
 	struct stage *st = *state;
@@ -356,6 +395,8 @@ int main(void)
 		STAGED(a_task_runs_when_the_last_of_its_holders_resumes_it),
 		STAGED(a_hold_that_ends_with_its_session_is_told),
 		STAGED(a_stop_waits_for_all_tasks_to_stand),
+		STAGED(a_leader_that_exits_under_an_interrupt_is_noticed),
+		STAGED(a_subscription_does_not_wait_for_a_leader_that_exits),
 		STAGED(one_who_waits_too_often_is_told_at_once),
 		STAGED(job_control_is_told_and_left_in_force),
 		STAGED(a_job_stop_can_be_held),

@@ -52,6 +52,33 @@ TEST(one_call_stops_and_resumes_a_whole_process)
 	target_ends_well(&t, 5000);
 }
 
+/* 67: a leader that is about to exit has no stop any more, and no status before the others. */
+TEST(a_leader_that_exits_under_a_stop_is_not_waited_for, .timeout_s = 120)
+{
+	unsigned gone = 0;
+
+	for (unsigned i = 0; i < test_rounds(40, 1000); i++) {
+		struct cotrace_task_info v[2];
+		struct cotrace *s;
+		struct target t;
+
+		TARGET_START(&t, "deserted");
+		target_expect(&t, "ready");
+		s = attached(t.pid, NULL);
+		target_go(&t);
+		usleep(i * 20 % 500);
+		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+		CHECK_EQ(cotrace_tasks(s, v, 2), 2);
+		gone += v[0].state != COTRACE_TASK_STOPPED;
+		CHECK_EQ(v[1].state, COTRACE_TASK_STOPPED);
+		cotrace_close(s);
+		check_untouched(t.pid);
+		target_go(&t);
+		target_ends_well(&t, 5000);
+	}
+	test_note("%u of the leaders had gone", gone);
+}
+
 TEST(a_thread_storm_stands_still_as_a_whole)
 {
 	char about[600];
