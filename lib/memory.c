@@ -384,7 +384,7 @@ static int renew(struct cotrace *s, pid_t pid, const struct memory *seen, struct
 	bool keep = is_open(seen) && !seen->borrowed;
 	int r = keep ? ask_again(s, pid, seen, out) : ask_both(s, pid, out);
 
-	if (r < 0)
+	if (*out == NULL)
 		return r;
 	if (known != 0 && (*out)->generation != known) {
 		memory_put(*out);

@@ -192,9 +192,13 @@ int sites_create(struct sites *s, size_t capacity)
 		return r;
 	s->fd = r;
 	at = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
-	if (at != MAP_FAILED)
-		s->table = at;
-	r = at == MAP_FAILED ? -errno : seal(s->fd);
+	if (at == MAP_FAILED) {
+		r = -errno;
+		sites_destroy(s);
+		return r;
+	}
+	s->table = at;
+	r = seal(s->fd);
 	if (r < 0) {
 		sites_destroy(s);
 		return r;
