@@ -385,7 +385,7 @@ static int renew(struct cotrace *s, pid_t pid, const struct memory *seen, struct
 	int r = keep ? ask_again(s, pid, seen, out) : ask_both(s, pid, out);
 
 	if (*out == NULL)
-		return r;
+		return r < 0 ? r : -ENOMEM;
 	if (known != 0 && (*out)->generation != known) {
 		memory_put(*out);
 		*out = NULL;
