@@ -46,9 +46,12 @@ static unsigned jump_back(bool wide, uint8_t *code, uint64_t at, uint64_t target
 		memcpy(code + 1, &low, sizeof low);
 		return 5;
 	}
-	memcpy(code, "\xff\x25\0\0\0\0", 6);
-	memcpy(code + 6, &target, sizeof target);
-	return 14;
+	/* The address is read as data, which the alignment check flag may watch. */
+	low = -(uint32_t)(at + 6) & 7;
+	memcpy(code, "\xff\x25", 2);
+	memcpy(code + 2, &low, sizeof low);
+	memcpy(code + 6 + low, &target, sizeof target);
+	return 14 + low;
 }
 
 /* The x87 unit remembers the address of the last instruction that was not a control one. */
@@ -67,7 +70,8 @@ static bool leaves_address(const struct instruction *i)
 	case ZYDIS_MNEMONIC_FWAIT:
 		return false;
 	default:
-		return i->z.meta.isa_ext == ZYDIS_ISA_EXT_X87;
+		return i->z.meta.isa_ext == ZYDIS_ISA_EXT_X87 ||
+		       i->z.mnemonic == ZYDIS_MNEMONIC_FISTTP;
 	}
 }
 
@@ -104,7 +108,9 @@ void x86_displace(const struct arch_code *c, const uint8_t *bytes, size_t n, uin
 		out->kind = out->emulated ? CODE_EMULATE : CODE_IMPOSSIBLE;
 		return;
 	}
-	out->step = leaves_address(&i);
+	/* A trap flag that it sets itself would make the jump trap, not what follows. */
+	out->step = leaves_address(&i) ||
+		    (out->insn.flags & CODE_SETS_STEP && !(out->insn.flags & CODE_IS_BRANCH));
 	out->end = i.z.length;
 	out->size = (uint8_t)(out->end + jump_back(i.wide, out->code + out->end, to + out->end,
 						   from + i.z.length));

@@ -14,12 +14,6 @@
 /* Beyond it the branch itself faults, or it depends on the kernel. */
 #define WIDE_CODE_END 0x00007ffffffff000ull
 
-static bool is_near(const struct instruction *i)
-{
-	return i->z.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT ||
-	       i->z.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
-}
-
 static bool is_plain_nop(const struct instruction *i)
 {
 	return (i->z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && i->z.opcode == 0x90) ||
@@ -30,15 +24,16 @@ bool instruction_is_emulated(const struct instruction *i)
 {
 	const ZydisDecodedOperand *o = i->operands;
 
-	if (instruction_is_disputed(i) || i->z.attributes & ZYDIS_ATTRIB_HAS_LOCK)
+	if (i->z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || instruction_is_disputed(i) ||
+	    i->z.attributes & ZYDIS_ATTRIB_HAS_LOCK)
 		return false;
 	if (i->z.meta.category == ZYDIS_CATEGORY_COND_BR)
-		return i->z.mnemonic != ZYDIS_MNEMONIC_XBEGIN;
+		return instruction_is_near_branch(i) && i->z.mnemonic != ZYDIS_MNEMONIC_XBEGIN;
 	switch (i->z.mnemonic) {
 	case ZYDIS_MNEMONIC_JMP:
 	case ZYDIS_MNEMONIC_CALL:
 	case ZYDIS_MNEMONIC_RET:
-		return is_near(i);
+		return instruction_is_near_branch(i);
 	case ZYDIS_MNEMONIC_NOP:
 		return is_plain_nop(i);
 	case ZYDIS_MNEMONIC_ENDBR32:
@@ -128,10 +123,18 @@ static int act_conditional(const struct act *a)
 	return taken ? jump_by(a) : 0;
 }
 
+/* A task can ask for faults on unaligned data. */
+static bool faults_unaligned(const struct act *a, uint64_t addr, unsigned width)
+{
+	return state_get(&a->s, STATE_FLAGS) & FLAG_AC && addr % (width / 8) != 0;
+}
+
 static int push(const struct act *a, uint64_t value, unsigned width)
 {
 	uint64_t sp = bits(state_get(&a->s, STATE_SP) - width / 8, a->s.wide ? 64 : 32);
 
+	if (faults_unaligned(a, sp, width))
+		return -EFAULT;
 	state_put(&a->s, STATE_SP, sp);
 	return a->access->write(a->access->arg, sp, &value, width / 8);
 }
@@ -142,6 +145,8 @@ static int pop(const struct act *a, uint64_t *value, unsigned width)
 	int e;
 
 	*value = 0;
+	if (faults_unaligned(a, sp, width))
+		return -EFAULT;
 	e = a->access->read(a->access->arg, sp, value, width / 8);
 	state_put(&a->s, STATE_SP, sp + width / 8);
 	return e;
@@ -164,6 +169,8 @@ static int read_pointer(const struct act *a, uint64_t addr, uint64_t *value)
 	size_t size = branch_width(a) / 8;
 	uint64_t again;
 
+	if (faults_unaligned(a, addr, branch_width(a)))
+		return -EFAULT;
 	for (unsigned tries = 0; tries < 4; tries++) {
 		int e;
 
@@ -375,7 +382,8 @@ int x86_emulate(const struct arch_code *c, const uint8_t *bytes, size_t n, uint6
 	if (instruction_decode(c, bytes, n, &i) < 0 || !instruction_is_emulated(&i))
 		return -EOPNOTSUPP;
 	memcpy(set, regs, size);
-	if (!state_is_flat(&a.s))
+	/* A trap after it that the program itself has asked for is left to the hardware. */
+	if (!state_is_flat(&a.s) || state_get(&a.s, STATE_FLAGS) & FLAG_TF)
 		return -EOPNOTSUPP;
 	a.next = bits(pc + i.z.length, a.s.wide ? 64 : 32);
 	state_put(&a.s, STATE_PC, a.next);

@@ -41,7 +41,7 @@ bool instruction_is_pc_relative(const struct instruction *i)
 	       i->z.raw.modrm.rm == 5 && i->z.raw.disp.size == 32;
 }
 
-static bool is_near_branch(const struct instruction *i)
+bool instruction_is_near_branch(const struct instruction *i)
 {
 	return i->z.meta.branch_type == ZYDIS_BRANCH_TYPE_SHORT ||
 	       i->z.meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
@@ -49,7 +49,7 @@ static bool is_near_branch(const struct instruction *i)
 
 bool instruction_is_disputed(const struct instruction *i)
 {
-	if (!i->wide || !is_near_branch(i) ||
+	if (!i->wide || !instruction_is_near_branch(i) ||
 	    (i->z.attributes & ZYDIS_ATTRIB_HAS_REX && i->z.raw.rex.W))
 		return false;
 	for (unsigned at = 0; at < i->z.raw.prefix_count; at++)
@@ -84,7 +84,14 @@ static uint32_t flags_of_mnemonic(const struct instruction *i)
 	case ZYDIS_MNEMONIC_IRETQ:
 		return CODE_SETS_STEP | CODE_IS_BRANCH;
 	case ZYDIS_MNEMONIC_CPUID:
+	case ZYDIS_MNEMONIC_SGDT: /* where the kernel acts them out after a fault (UMIP) */
+	case ZYDIS_MNEMONIC_SIDT:
+	case ZYDIS_MNEMONIC_SLDT:
+	case ZYDIS_MNEMONIC_SMSW:
+	case ZYDIS_MNEMONIC_STR:
 		return CODE_STEPS_TWO;
+	case ZYDIS_MNEMONIC_XBEGIN: /* the trap flag itself makes it fail */
+		return CODE_STEPS_TWO | CODE_IS_BRANCH;
 	case ZYDIS_MNEMONIC_MOV:
 	case ZYDIS_MNEMONIC_POP:
 		if (i->operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
@@ -107,7 +114,8 @@ void instruction_describe(const struct instruction *i, struct code_instruction *
 	case ZYDIS_CATEGORY_COND_BR:
 	case ZYDIS_CATEGORY_UNCOND_BR:
 	case ZYDIS_CATEGORY_RET:
-		out->flags |= CODE_IS_BRANCH;
+		if (i->z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
+			out->flags |= CODE_IS_BRANCH;
 		break;
 	default:
 		break;

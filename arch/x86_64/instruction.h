@@ -24,6 +24,7 @@ int instruction_decode(const struct arch_code *c, const uint8_t *bytes, size_t n
 void instruction_describe(const struct instruction *i, struct code_instruction *out);
 /* Its memory operand is at a distance from the end of the instruction. */
 bool instruction_is_pc_relative(const struct instruction *i);
+bool instruction_is_near_branch(const struct instruction *i);
 /* The processor's make decides what an operand size prefix does to it. */
 bool instruction_is_disputed(const struct instruction *i);
 /* emulate() would not return -EOPNOTSUPP, given access to segment bases. */

@@ -25,6 +25,7 @@ enum { /* after the 16 general ones */
 #define FLAG_SF 0x80u
 #define FLAG_TF 0x100u
 #define FLAG_OF 0x800u
+#define FLAG_AC 0x40000u
 
 #define STATE_SET_MAX 216 /* bytes: that of 64-bit tasks */
 

@@ -60,6 +60,17 @@ static int clean_pushed_flags(const struct state *before, const struct state *af
 	return access->write(access->arg, sp + 1, &byte, 1);
 }
 
+/* popf or iret that faulted: the kernel takes the trap flag for the program's own. */
+static int clean_flags(const struct state *after, uint64_t to)
+{
+	uint64_t flags = state_get(after, STATE_FLAGS);
+
+	if (state_get(after, STATE_PC) != to || !(flags & FLAG_TF))
+		return 0;
+	state_put(after, STATE_FLAGS, flags & ~(uint64_t)FLAG_TF);
+	return 1;
+}
+
 int x86_after_step(const struct arch_code *c, const struct code_instruction *insn, uint8_t end,
 		   uint64_t from, uint64_t to, const void *before, void *after, size_t size,
 		   const struct code_access *access)
@@ -76,6 +87,8 @@ int x86_after_step(const struct arch_code *c, const struct code_instruction *ins
 			changed |= clean_saved_flags(&old, &new);
 		if (insn->flags & CODE_SHOWS_STEP)
 			e = clean_pushed_flags(&old, &new, access);
+		if (insn->flags & CODE_SETS_STEP)
+			changed |= clean_flags(&new, to);
 	}
 	if (insn->flags & CODE_IS_SYSCALL && new.wide &&state_get(&new, STATE_PC) == to + end)
 		changed |= move(&new, RCX, to + end, from + insn->length);
