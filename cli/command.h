@@ -8,11 +8,12 @@
 enum { EXIT_USAGE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 int trace_main(int argc, char **argv);
+int break_main(int argc, char **argv);
 int ps_main(int argc, char **argv);
 int end_main(int argc, char **argv);
 int why_main(int argc, char **argv);
 
-extern const char trace_help[], ps_help[], end_help[], why_help[];
+extern const char trace_help[], break_help[], ps_help[], end_help[], why_help[];
 
 /* "cotrace: " and the message, on stderr. Returns @status. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -17,6 +17,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{ "trace", trace_main, trace_help, "show the system calls and signals of programs" },
+	{ "break", break_main, break_help, "print a line each time a program comes to a place" },
 	{ "ps", ps_main, ps_help, "list engines, sessions and held tasks" },
 	{ "end", end_main, end_help, "end a session as if its owner had closed it" },
 	{ "why", why_main, why_help, "say why a process cannot be attached to" },

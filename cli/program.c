@@ -16,6 +16,30 @@
 
 #include "cli/command.h"
 
+int program_pids(pid_t *pids, unsigned *count, unsigned max, const char *list)
+{
+	char *copy = strdup(list), *rest = copy, *item;
+	int status = copy ? 0 : complain(EXIT_FAILURE, "out of memory");
+
+	while (!status && copy && (item = strsep(&rest, ", \t\n"))) {
+		long pid = parse_number(item);
+
+		if (!*item)
+			continue;
+		if (pid < 0 || pid > INT32_MAX)
+			status = complain(EXIT_USAGE, "-p takes a process id, not '%s'", item);
+		else if (*count == max)
+			status = complain(EXIT_USAGE,
+					  "more than %u -p options; attach to a parent with "
+					  "-f instead",
+					  max);
+		else
+			pids[(*count)++] = (pid_t)pid;
+	}
+	free(copy);
+	return status;
+}
+
 static int bad_engine(void)
 {
 	const char *path = getenv("COTRACE_ENGINE");
@@ -195,4 +219,29 @@ int program_signals_take(int fd)
 	struct signalfd_siginfo info;
 
 	return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+bool program_session_over(const struct cotrace_event *ev, struct cotrace *s, pid_t pid)
+{
+	if (ev->kind == COTRACE_EVENT_ENGINE_GONE)
+		complain(0, "the engine (pid %d) has ended; process %d runs on untraced",
+			 (int)cotrace_engine_pid(s), (int)pid);
+	else if (ev->end.reason == COTRACE_END_BY_USER)
+		complain(0,
+			 "the session on process %d was ended by 'cotrace end'; "
+			 "it runs on untraced",
+			 (int)pid);
+	else if (ev->end.reason == COTRACE_END_PRIVILEGE_GAINED)
+		complain(0,
+			 "process %d has run a program that gained privilege or may not be "
+			 "read, and can no longer be traced; attach again as root",
+			 (int)pid);
+	else if (ev->end.reason == COTRACE_END_PROTOCOL)
+		complain(0,
+			 "the engine has ended the session on process %d: library and engine "
+			 "do not understand each other",
+			 (int)pid);
+	return ev->kind == COTRACE_EVENT_ENGINE_GONE ||
+	       ev->end.reason == COTRACE_END_PRIVILEGE_GAINED ||
+	       ev->end.reason == COTRACE_END_PROTOCOL;
 }

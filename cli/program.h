@@ -6,9 +6,15 @@
 #ifndef CLI_PROGRAM_H
 #define CLI_PROGRAM_H
 
+#include <cotrace.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
+/*
+ * Adds what -p names: one pid, or several between commas or blanks, as pidof prints them.
+ * Returns 0; else it has complained and returns the exit status.
+ */
+int program_pids(pid_t *pids, unsigned *count, unsigned max, const char *list);
 /*
  * As the shell looks for a command. Returns 0, and *path is to be freed; else it has
  * complained and returns the exit status.
@@ -29,5 +35,10 @@ int program_die_of(int signo);
 int program_signals_open(bool has_command);
 /* The next one, or 0. */
 int program_signals_take(int fd);
+/*
+ * Says why a session is over, at SESSION_END or ENGINE_GONE. True: too early, and nobody
+ * asked for it.
+ */
+bool program_session_over(const struct cotrace_event *ev, struct cotrace *s, pid_t pid);
 
 #endif

@@ -2,7 +2,7 @@
 /* What each event means for the state of the run, and who shows it. */
 #include "cli/trace/tracer.h"
 
-#include "cli/command.h"
+#include "cli/program.h"
 
 /* The kernel's ERESTART_RESTARTBLOCK: restart_syscall() follows. */
 #define RESTART_BLOCK 516
@@ -90,27 +90,8 @@ static void take_start(struct tracer *tr, struct task *task, const struct cotrac
 static void take_end(struct tracer *tr, struct target *target, const struct cotrace_event *ev)
 {
 	target->over = true;
-	tr->failed = ev->kind == COTRACE_EVENT_ENGINE_GONE ||
-		     ev->end.reason == COTRACE_END_PRIVILEGE_GAINED ||
-		     ev->end.reason == COTRACE_END_PROTOCOL || tr->failed;
-	if (ev->kind == COTRACE_EVENT_ENGINE_GONE)
-		complain(0, "the engine (pid %d) has ended; process %d runs on untraced",
-			 (int)cotrace_engine_pid(target->session), (int)target->pid);
-	else if (ev->end.reason == COTRACE_END_BY_USER)
-		complain(0,
-			 "the session on process %d was ended by 'cotrace end'; "
-			 "it runs on untraced",
-			 (int)target->pid);
-	else if (ev->end.reason == COTRACE_END_PRIVILEGE_GAINED)
-		complain(0,
-			 "process %d has run a program that gained privilege or may not be "
-			 "read, and can no longer be traced; attach again as root",
-			 (int)target->pid);
-	else if (ev->end.reason == COTRACE_END_PROTOCOL)
-		complain(0,
-			 "the engine has ended the session on process %d: library and engine "
-			 "do not understand each other",
-			 (int)target->pid);
+	if (program_session_over(ev, target->session, target->pid))
+		tr->failed = true;
 }
 
 void event_take(struct tracer *tr, struct target *target, const struct cotrace_event *ev)

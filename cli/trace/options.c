@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 
 static const struct option long_options[] = {
 	{ "follow-forks", no_argument, NULL, 'f' },
@@ -43,31 +44,6 @@ static int number(const char *option, const char *text, long most, unsigned *v)
 	return 0;
 }
 
-/* One pid, or several between commas or blanks, as pidof prints them. */
-static int add_pids(struct options *o, const char *list)
-{
-	char *copy = strdup(list), *rest = copy, *item;
-	int status = copy ? 0 : complain(EXIT_FAILURE, "out of memory");
-
-	while (!status && copy && (item = strsep(&rest, ", \t\n"))) {
-		long pid = parse_number(item);
-
-		if (!*item)
-			continue;
-		if (pid < 0 || pid > INT32_MAX)
-			status = complain(EXIT_USAGE, "-p takes a process id, not '%s'", item);
-		else if (o->pid_count == TRACE_PIDS_MAX)
-			status = complain(EXIT_USAGE,
-					  "more than %d -p options; trace a parent with "
-					  "-f instead",
-					  TRACE_PIDS_MAX);
-		else
-			o->pids[o->pid_count++] = (pid_t)pid;
-	}
-	free(copy);
-	return status;
-}
-
 static int prefixed(struct options *o, const char *prefix, const char *text)
 {
 	char *whole;
@@ -97,7 +73,7 @@ static int one_option(struct options *o, int c)
 {
 	switch (c) {
 	case 'p':
-		return add_pids(o, optarg);
+		return program_pids(o->pids, &o->pid_count, TRACE_PIDS_MAX, optarg);
 	case 'e':
 		return filter_parse(&o->filter, optarg);
 	case 'X':

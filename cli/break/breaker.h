@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of one run of cotrace break. */
+#ifndef BREAK_BREAKER_H
+#define BREAK_BREAKER_H
+
+#include <cotrace.h>
+
+#include "cli/break/options.h"
+#include "cli/out.h"
+#include "cli/sink.h"
+#include "cli/symbols/symbols.h"
+
+enum placement_kind {
+	PLACEMENT_POINT,  /* what the user asked for */
+	PLACEMENT_LINKER, /* the dynamic linker has loaded or unloaded something */
+	PLACEMENT_START	  /* what was not there or not resolved before may be now */
+};
+
+/* A breakpoint in a process; those of its parent count for a child by fork too. */
+struct placement {
+	struct placement *next;
+	enum placement_kind kind;
+	uint64_t id;	     /* of cotrace_break() */
+	pid_t pid;	     /* of the process it was set in */
+	struct point *point; /* NULL: our own */
+	struct image *image; /* held; NULL: an address */
+	uint64_t bias;
+	uint64_t addr;	/* in the process */
+	uint64_t asked; /* where it would be, were it not for a prologue */
+	uint64_t hits;
+	char formats[COTRACE_BREAK_VALUES_MAX];
+	char *symbol;	  /* "ns::f(int)+0x4", or NULL */
+	const char *file; /* borrowed from the image; NULL: not known */
+	int line;
+};
+
+struct process {
+	struct process *next;
+	pid_t pid;
+	struct modules modules;
+	bool started;	 /* the libraries it is linked with are there */
+	bool followed;	 /* the dynamic linker tells what it does */
+	bool unresolved; /* an indirect function has not been resolved yet */
+};
+
+/* A session, with what was placed in it. */
+struct field {
+	struct cotrace *session;
+	pid_t pid; /* of the first process */
+	struct process *processes;
+	struct placement *placements;
+	bool over;
+};
+
+/* What to do with hits: as text, or as JSON. */
+struct breaker;
+
+struct hit {
+	const struct cotrace_event *ev;
+	const struct placement *placement;
+	const struct field *field;
+};
+
+struct breaker {
+	struct break_options options;
+	struct sink sink;
+	struct stamp stamp;
+	struct out out;
+	struct field *fields;
+	unsigned field_count, live;
+	pid_t child;   /* of a command; 0: none */
+	char *program; /* where the command was found */
+	uint64_t hits;
+	bool opening; /* complaints about expressions end the run */
+	bool failed;  /* a session ended before its target did, and nobody asked for it */
+	int stop_signal;
+	uint8_t data[COTRACE_CAPTURES_MAX * COTRACE_CAPTURE_BYTES_MAX];
+};
+
+/* session.c */
+/* Attach to and start what the options name. Return 0 or the exit status. */
+int break_open(struct breaker *b);
+void break_close(struct breaker *b);
+
+/* event.c */
+void break_take(struct breaker *b, struct field *f, const struct cotrace_event *ev);
+
+/* loop.c */
+/* Until every target is gone, enough was hit, or a signal ends the run. */
+int break_loop(struct breaker *b);
+bool break_done(const struct breaker *b);
+
+/* process.c */
+struct process *process_find(struct field *f, pid_t pid);
+/* Adds it and places in it what can be placed. Returns 0 or the exit status. */
+int process_begin(struct breaker *b, struct field *f, pid_t pid);
+/* A child by fork: it has its parent's breakpoints. */
+void process_fork(struct field *f, pid_t parent, pid_t pid);
+/* It runs another program: the breakpoints are gone. */
+int process_exec(struct breaker *b, struct field *f, pid_t pid);
+/* Its modules may have changed. */
+int process_refresh(struct breaker *b, struct field *f, struct process *p);
+void process_end(struct field *f, pid_t pid);
+void processes_free(struct field *f);
+
+/* place.c */
+/*
+ * The user's breakpoint at an address of an image, 0 or the exit status; a complaint was made
+ * then.
+ */
+int place_point(struct breaker *b, struct field *f, struct process *p, struct point *point,
+		const struct module *m, uint64_t addr);
+/* One of our own at an address of the process. Returns 0 or a negative errno. */
+int place_own(struct breaker *b, struct field *f, struct process *p, enum placement_kind kind,
+	      const struct module *m, uint64_t addr);
+struct placement *placement_find(struct field *f, const struct cotrace_event *ev);
+/* Frees it; @clear: the breakpoint is there still. */
+void placement_remove(struct field *f, struct placement *p, bool clear);
+
+/* resolve.c */
+/* Places all points, in one module or, @m NULL, by address. Returns 0 or the exit status. */
+int resolve_points(struct breaker *b, struct field *f, struct process *p, const struct module *m);
+/* Tells which points are nowhere. */
+void resolve_tell(struct breaker *b);
+
+/* linker.c */
+/* Has us told when the process loads and unloads modules. */
+void linker_follow(struct breaker *b, struct field *f, struct process *p);
+/* Has us told when the code of the module begins to run: its indirect functions are known. */
+void linker_await(struct breaker *b, struct field *f, struct process *p, const struct module *m);
+/* Whether the libraries it is linked with are there. */
+bool linker_has_loaded(struct field *f, struct process *p);
+
+/* line.c, json.c */
+void line_hit(struct breaker *b, const struct hit *hit);
+void json_hit(struct breaker *b, const struct hit *hit);
+void line_lost(struct breaker *b, const struct cotrace_event *ev);
+/* The table of -c. */
+void break_summary(struct breaker *b);
+
+/* value.c */
+/* The value of expression @i at a hit. */
+bool value_get(struct breaker *b, const struct hit *hit, unsigned i, uint64_t *value);
+/* As text, in the format that was asked for or fits. */
+void value_show(struct breaker *b, const struct hit *hit, unsigned i, struct out *out);
+/* The bytes of the string at @addr; -1: not readable. *more: it goes on. */
+ssize_t value_string(struct breaker *b, const struct hit *hit, uint64_t addr, char *buf,
+		     bool *more);
+
+#endif

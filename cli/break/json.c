@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Hits as JSON: one object a line. The keys are described in break_help. */
+#include <string.h>
+
+#include "cli/break/breaker.h"
+#include "cli/json.h"
+
+static void show_value(struct breaker *b, const struct hit *hit, unsigned i)
+{
+	const struct print *print = &hit->placement->point->prints->v[i];
+	char format = hit->placement->formats[i], buf[COTRACE_CAPTURE_BYTES_MAX];
+	struct out *out = &b->out;
+	bool more = false;
+	uint64_t value;
+	ssize_t n;
+
+	out_str(out, "{\"expression\":");
+	json_string(out, print->text, strlen(print->text));
+	json_key(out, "value");
+	if (!value_get(b, hit, i, &value)) {
+		out_str(out, "null}");
+		return;
+	}
+	if (format == 'u' || format == 'x' || format == 'p' || format == 's')
+		out_u64(out, value);
+	else
+		out_i64(out, (int64_t)value);
+	n = format == 's' && value ? value_string(b, hit, value, buf, &more) : -1;
+	if (n >= 0) {
+		json_key(out, "string");
+		json_string(out, buf, (size_t)n);
+		json_flag(out, "cut", more);
+	}
+	out_char(out, '}');
+}
+
+static void show_place(struct breaker *b, const struct hit *hit)
+{
+	const struct placement *p = hit->placement;
+	struct out *out = &b->out;
+
+	json_text(out, "breakpoint", p->point->location.text);
+	json_key(out, "addr");
+	out_char(out, '"');
+	out_hex(out, p->addr);
+	out_char(out, '"');
+	if (p->symbol)
+		json_text(out, "symbol", p->symbol);
+	if (p->image)
+		json_text(out, "module", p->image->path);
+	if (p->file) {
+		json_text(out, "file", p->file);
+		json_i64(out, "line", p->line);
+	}
+}
+
+void json_hit(struct breaker *b, const struct hit *hit)
+{
+	const struct cotrace_event *ev = hit->ev;
+	struct out *out = &b->out;
+
+	out_str(out, "{\"event\":\"breakpoint\"");
+	json_i64(out, "seq", (int64_t)ev->seq);
+	json_key(out, "time");
+	json_seconds(out, stamp_real(&b->stamp, ev->time_ns));
+	json_i64(out, "pid", ev->pid);
+	json_i64(out, "tid", ev->tid);
+	json_i64(out, "task", (int64_t)ev->task);
+	show_place(b, hit);
+	json_i64(out, "hits", (int64_t)ev->breakpoint.hits);
+	json_key(out, "values");
+	out_char(out, '[');
+	for (unsigned i = 0; i < hit->placement->point->prints->count; i++) {
+		if (i)
+			out_char(out, ',');
+		show_value(b, hit, i);
+	}
+	out_str(out, "]}");
+	out_newline(out);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes: which modules they have, and what is placed in them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/break/breaker.h"
+#include "cli/command.h"
+
+struct process *process_find(struct field *f, pid_t pid)
+{
+	for (struct process *p = f->processes; p; p = p->next)
+		if (p->pid == pid)
+			return p;
+	return NULL;
+}
+
+static struct process *add(struct field *f, pid_t pid)
+{
+	struct process *p = process_find(f, pid);
+
+	if (p)
+		return p;
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->pid = pid;
+	p->next = f->processes;
+	f->processes = p;
+	return p;
+}
+
+/* Another process, a child or the parent, that has the same code at the same place. */
+static struct process *heir_of(const struct field *f, const struct process *p,
+			       const struct placement *at)
+{
+	struct module module = { at->image, at->bias };
+
+	for (struct process *other = f->processes; other; other = other->next)
+		if (other != p && modules_have(&other->modules, &module))
+			return other;
+	return NULL;
+}
+
+/* The process has it no more; children may have. */
+static void drop(struct field *f, struct process *p, struct placement *at, bool clear)
+{
+	struct process *heir = heir_of(f, p, at);
+
+	if (heir)
+		at->pid = heir->pid;
+	else
+		placement_remove(f, at, clear);
+}
+
+/* What was placed in modules that are gone. */
+static void drop_gone(struct field *f, struct process *p)
+{
+	struct placement *next;
+
+	for (struct placement *at = f->placements; at; at = next) {
+		struct module module = { at->image, at->bias };
+
+		next = at->next;
+		if (at->pid == p->pid && at->image && !modules_have(&p->modules, &module))
+			drop(f, p, at, true);
+	}
+}
+
+int process_refresh(struct breaker *b, struct field *f, struct process *p)
+{
+	struct modules old = p->modules;
+	bool again = p->unresolved;
+	int status = 0, r = modules_read(&p->modules, f->session, p->pid);
+
+	if (r) {
+		p->modules = old;
+		return r == -ENOENT || r == -ESRCH
+			       ? 0
+			       : complain(EXIT_FAILURE, "the modules of process %d: %s",
+					  (int)p->pid, strerror(-r));
+	}
+	drop_gone(f, p);
+	linker_follow(b, f, p);
+	p->unresolved = false;
+	for (size_t i = 0; i < p->modules.count && !status; i++)
+		if (again || !modules_have(&old, &p->modules.v[i]))
+			status = resolve_points(b, f, p, &p->modules.v[i]);
+	modules_free(&old);
+	if (!status && !p->started && linker_has_loaded(f, p)) {
+		p->started = true;
+		resolve_tell(b);
+	}
+	return status;
+}
+
+int process_begin(struct breaker *b, struct field *f, pid_t pid)
+{
+	struct process *p = add(f, pid);
+	int status = p ? process_refresh(b, f, p) : complain(EXIT_FAILURE, "out of memory");
+
+	/* What it has loaded before the linker's breakpoint was there. */
+	if (!status)
+		status = process_refresh(b, f, p);
+	return status ? status : resolve_points(b, f, p, NULL);
+}
+
+void process_fork(struct field *f, pid_t parent, pid_t pid)
+{
+	struct process *from = process_find(f, parent), *p = add(f, pid);
+
+	if (!from || !p || p->modules.count)
+		return;
+	modules_copy(&p->modules, &from->modules);
+	p->started = from->started;
+	p->followed = from->followed;
+	p->unresolved = from->unresolved;
+}
+
+/* With the program its breakpoints have gone. */
+static void forget(struct field *f, struct process *p)
+{
+	struct placement *next;
+
+	for (struct placement *at = f->placements; at; at = next) {
+		next = at->next;
+		if (at->pid == p->pid)
+			drop(f, p, at, false);
+	}
+}
+
+int process_exec(struct breaker *b, struct field *f, pid_t pid)
+{
+	struct process *p = add(f, pid);
+
+	if (!p)
+		return complain(EXIT_FAILURE, "out of memory");
+	forget(f, p);
+	modules_free(&p->modules);
+	p->started = p->unresolved = p->followed = false;
+	return process_begin(b, f, pid);
+}
+
+void process_end(struct field *f, pid_t pid)
+{
+	for (struct process **at = &f->processes; *at; at = &(*at)->next) {
+		struct process *p = *at;
+
+		if (p->pid != pid)
+			continue;
+		forget(f, p);
+		*at = p->next;
+		modules_free(&p->modules);
+		free(p);
+		return;
+	}
+}
+
+void processes_free(struct field *f)
+{
+	while (f->placements)
+		placement_remove(f, f->placements, false);
+	while (f->processes) {
+		struct process *p = f->processes;
+
+		f->processes = p->next;
+		modules_free(&p->modules);
+		free(p);
+	}
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DWARF location expressions run on a stack machine. Here it is run on texts, so that
+ * what is left on top is the text of an expression.
+ */
+#include "cli/symbols/location.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 16
+#define NESTING_MAX 4
+
+struct machine {
+	struct rewriting *rw;
+	const char *name;      /* of the variable, for messages */
+	Dwarf_Die *scope;      /* the innermost one */
+	Dwarf_Attribute *attr; /* whose expression is run */
+	char *stack[DEPTH_MAX];
+	unsigned depth, nesting;
+	bool is_value, uses_frame, below_frame;
+};
+
+int refuse(struct rewriting *rw, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(rw->message, sizeof rw->message, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+int scopes_at(struct rewriting *rw, Dwarf_Die **scopes, Dwarf_Addr *bias)
+{
+	Dwarf_Die *unit = dwfl_module_addrdie(rw->module->image->module, rw->addr, bias);
+	int n;
+
+	*scopes = NULL;
+	n = unit ? dwarf_getscopes(unit, rw->addr - *bias, scopes) : 0;
+	return n > 0 ? n : 0;
+}
+
+static int push(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int push(struct machine *m, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	if (m->depth == DEPTH_MAX)
+		return refuse(m->rw, "the place of %s is too complicated", m->name);
+	va_start(args, format);
+	n = vasprintf(&m->stack[m->depth], format, args);
+	va_end(args);
+	if (n < 0)
+		return -ENOMEM;
+	m->depth++;
+	return 0;
+}
+
+static char *pop(struct machine *m)
+{
+	return m->depth ? m->stack[--m->depth] : NULL;
+}
+
+struct wanted {
+	int number;
+	char name[32];
+};
+
+static int take_register(void *arg, int number, const char *set, const char *prefix,
+			 const char *name, int bits, int type)
+{
+	struct wanted *w = arg;
+
+	(void)set;
+	(void)prefix;
+	(void)bits;
+	(void)type;
+	if (number != w->number)
+		return 0;
+	snprintf(w->name, sizeof w->name, "%s", name);
+	return 1;
+}
+
+static int push_register(struct machine *m, uint64_t number, int64_t offset)
+{
+	struct wanted w = { (int)number, "" };
+
+	dwfl_module_register_names(m->rw->module->image->module, take_register, &w);
+	if (!*w.name)
+		return refuse(m->rw, "%s is in a register that has no name here", m->name);
+	return offset ? push(m, "($%s %c %" PRIu64 ")", w.name, offset < 0 ? '-' : '+',
+			     offset < 0 ? -(uint64_t)offset : (uint64_t)offset)
+		      : push(m, "$%s", w.name);
+}
+
+static int run(struct machine *m, const Dwarf_Op *ops, size_t n);
+
+/* The canonical frame address: what the unwind tables say at this place. */
+static int push_cfa(struct machine *m)
+{
+	Dwfl_Module *module = m->rw->module->image->module;
+	Dwarf_Frame *frame = NULL;
+	Dwarf_Addr bias;
+	Dwarf_CFI *cfi = dwfl_module_dwarf_cfi(module, &bias);
+	Dwarf_Op *ops;
+	size_t n;
+	int r;
+
+	if (!cfi || dwarf_cfi_addrframe(cfi, m->rw->addr - bias, &frame)) {
+		cfi = dwfl_module_eh_cfi(module, &bias);
+		if (!cfi || dwarf_cfi_addrframe(cfi, m->rw->addr - bias, &frame))
+			return refuse(m->rw, "%s is on the stack, and there are no unwind tables",
+				      m->name);
+	}
+	r = dwarf_frame_cfa(frame, &ops, &n) ? refuse(m->rw, "the unwind tables are broken")
+					     : run(m, ops, n);
+	free(frame);
+	return r;
+}
+
+static bool starts_at(Dwarf_Die *function, struct rewriting *rw)
+{
+	Dwarf_Addr low;
+
+	return !dwarf_lowpc(function, &low) && low == rw->addr;
+}
+
+/* The function, not inlined, that the scope is in. */
+static bool find_frame(struct machine *m, Dwarf_Die *function)
+{
+	Dwarf_Die *scopes = NULL;
+	int n = dwarf_getscopes_die(m->scope, &scopes);
+	bool found = false;
+
+	for (int i = 0; i < n && !found; i++)
+		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram) {
+			*function = scopes[i];
+			found = true;
+		}
+	free(scopes);
+	return found;
+}
+
+static int push_frame(struct machine *m, int64_t offset)
+{
+	Dwarf_Attribute attr, *outer = m->attr;
+	Dwarf_Die function;
+	Dwarf_Op *ops;
+	size_t n;
+	char *base;
+	int r;
+
+	if (!find_frame(m, &function) || !dwarf_attr(&function, DW_AT_frame_base, &attr) ||
+	    dwarf_getlocation_addr(&attr, m->rw->addr, &ops, &n, 1) != 1)
+		return refuse(m->rw, "%s is on the stack, and where that begins is not known",
+			      m->name);
+	m->uses_frame = true;
+	if (n != 1 || ops[0].atom != DW_OP_call_frame_cfa || offset < 0)
+		m->below_frame = true;
+	m->attr = &attr;
+	r = run(m, ops, n);
+	m->attr = outer;
+	/* A register is the base itself. */
+	m->is_value = false;
+	if (r)
+		return r;
+	base = pop(m);
+	r = push(m, "(%s %c %" PRIu64 ")", base, offset < 0 ? '-' : '+',
+		 offset < 0 ? -(uint64_t)offset : (uint64_t)offset);
+	free(base);
+	return r;
+}
+
+/* The value that the caller put there: it is still there at the function's entry. */
+static int push_entry_value(struct machine *m, const Dwarf_Op *op)
+{
+	Dwarf_Attribute inner;
+	Dwarf_Die function;
+	Dwarf_Op *ops;
+	size_t n;
+
+	if (!find_frame(m, &function) || !starts_at(&function, m->rw) ||
+	    dwarf_getlocation_attr(m->attr, op, &inner) || dwarf_getlocation(&inner, &ops, &n) ||
+	    n != 1 || ops[0].atom < DW_OP_reg0 || ops[0].atom > DW_OP_reg31)
+		return refuse(m->rw,
+			      "%s was optimized out here; its value at the function's entry "
+			      "may be had there",
+			      m->name);
+	return push_register(m, ops[0].atom - DW_OP_reg0, 0);
+}
+
+static int operate(struct machine *m, const char *operator)
+{
+	char *b = pop(m), *a = pop(m);
+	int r = a && b ? push(m, "(%s %s %s)", a, operator, b) : -EINVAL;
+
+	free(a);
+	free(b);
+	return r;
+}
+
+static int dereference(struct machine *m, unsigned bytes)
+{
+	const char *type = bytes == 8	? "unsigned long long"
+			   : bytes == 4 ? "unsigned int"
+			   : bytes == 2 ? "unsigned short"
+					: "unsigned char";
+	char *a = pop(m);
+	int r = a ? push(m, "(*(%s *)%s)", type, a) : -EINVAL;
+
+	free(a);
+	return r;
+}
+
+static int add_offset(struct machine *m, uint64_t n)
+{
+	int r = push(m, "%" PRIu64, n);
+
+	return r ? r : operate(m, "+");
+}
+
+static int run_one(struct machine *m, const Dwarf_Op *op)
+{
+	uint8_t atom = op->atom;
+
+	if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31)
+		return push(m, "%d", atom - DW_OP_lit0);
+	if (atom >= DW_OP_breg0 && atom <= DW_OP_breg31)
+		return push_register(m, atom - DW_OP_breg0, (int64_t)op->number);
+	if (atom >= DW_OP_reg0 && atom <= DW_OP_reg31) {
+		m->is_value = true;
+		return push_register(m, atom - DW_OP_reg0, 0);
+	}
+	switch (atom) {
+	case DW_OP_regx:
+		m->is_value = true;
+		return push_register(m, op->number, 0);
+	case DW_OP_bregx:
+		return push_register(m, op->number, (int64_t)op->number2);
+	case DW_OP_addr:
+		return push(m, "0x%" PRIx64, op->number + m->rw->module->bias);
+	case DW_OP_fbreg:
+		return push_frame(m, (int64_t)op->number);
+	case DW_OP_call_frame_cfa:
+		return push_cfa(m);
+	case DW_OP_entry_value:
+	case DW_OP_GNU_entry_value:
+		return push_entry_value(m, op);
+	case DW_OP_const1u:
+	case DW_OP_const2u:
+	case DW_OP_const4u:
+	case DW_OP_const8u:
+	case DW_OP_constu:
+		return push(m, "%" PRIu64, op->number);
+	case DW_OP_const1s:
+	case DW_OP_const2s:
+	case DW_OP_const4s:
+	case DW_OP_const8s:
+	case DW_OP_consts:
+		return push(m, "(%" PRId64 ")", (int64_t)op->number);
+	case DW_OP_plus_uconst:
+		return add_offset(m, op->number);
+	case DW_OP_plus:
+		return operate(m, "+");
+	case DW_OP_minus:
+		return operate(m, "-");
+	case DW_OP_mul:
+		return operate(m, "*");
+	case DW_OP_and:
+		return operate(m, "&");
+	case DW_OP_or:
+		return operate(m, "|");
+	case DW_OP_shl:
+		return operate(m, "<<");
+	case DW_OP_deref:
+		return dereference(m, m->rw->module->image->word);
+	case DW_OP_deref_size:
+		return dereference(m, (unsigned)op->number);
+	case DW_OP_stack_value:
+		m->is_value = true;
+		return 0;
+	case DW_OP_nop:
+		return 0;
+	case DW_OP_piece:
+	case DW_OP_bit_piece:
+		return refuse(m->rw, "%s is kept in several places here", m->name);
+	case DW_OP_GNU_push_tls_address:
+	case DW_OP_form_tls_address:
+		return refuse(m->rw, "%s is thread-local, which cannot be read here", m->name);
+	default:
+		return refuse(m->rw, "%s was optimized: its place here cannot be said (DWARF 0x%x)",
+			      m->name, atom);
+	}
+}
+
+static int run(struct machine *m, const Dwarf_Op *ops, size_t n)
+{
+	int r = 0;
+
+	if (++m->nesting > NESTING_MAX)
+		return refuse(m->rw, "the place of %s is too complicated", m->name);
+	for (size_t i = 0; i < n && !r; i++) {
+		r = run_one(m, &ops[i]);
+		if (r == -EINVAL && !*m->rw->message)
+			refuse(m->rw, "the place of %s is broken debug information", m->name);
+	}
+	m->nesting--;
+	return r;
+}
+
+static int constant(struct rewriting *rw, Dwarf_Die *die, struct place *place)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Sword value;
+
+	if (!dwarf_attr_integrate(die, DW_AT_const_value, &attr) || dwarf_formsdata(&attr, &value))
+		return refuse(rw, "%s was optimized out", dwarf_diename(die));
+	place->is_value = true;
+	return asprintf(&place->text, "(%" PRId64 ")", (int64_t)value) < 0 ? -ENOMEM : 0;
+}
+
+int location_read(struct rewriting *rw, Dwarf_Die *die, const char *name, struct place *place)
+{
+	Dwarf_Die *scopes = NULL;
+	Dwarf_Attribute attr;
+	Dwarf_Addr bias = 0;
+	int r = scopes_at(rw, &scopes, &bias);
+	struct machine m = { .rw = rw, .name = name, .scope = r ? scopes : NULL, .attr = &attr };
+	Dwarf_Op *ops;
+	size_t n;
+
+	*place = (struct place){ 0 };
+	if (!dwarf_attr_integrate(die, DW_AT_location, &attr)) {
+		free(scopes);
+		return constant(rw, die, place);
+	}
+	if (dwarf_getlocation_addr(&attr, rw->addr - bias, &ops, &n, 1) != 1 || !n)
+		r = refuse(rw, "%s is not there at this place: it was optimized out", name);
+	else
+		r = run(&m, ops, n);
+	if (!r) {
+		place->text = pop(&m);
+		place->is_value = m.is_value;
+		place->is_behind_prologue =
+			m.below_frame && dwarf_whatform(&attr) == DW_FORM_exprloc;
+	}
+	while (m.depth)
+		free(pop(&m));
+	free(scopes);
+	return r ? r : place->text ? 0 : refuse(rw, "%s has no place", name);
+}
