@@ -10,12 +10,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/event.h"
-#include "engine/request.h"
 #include "engine/session.h"
-#include "wire/frame.h"
 
 #define CONNS_MAX 8192
-#define DATAGRAMS_A_TURN 32
+#define ACCEPTS_A_TURN 32
 #define REPLIES_MAX (4u << 20) /* bytes a client may leave unread */
 #define WAITERS_MAX 256	       /* per connection */
 #define HELLO_NS (10 * CLOCK_SECOND)
@@ -52,6 +50,7 @@ struct conn *conn_new(struct engine *e, int fd)
 	c->engine = e;
 	c->fd = fd;
 	c->events = EPOLLIN;
+	c->rest_fd = -1;
 	queue_init(&c->replies);
 	read_peer(c);
 	event.data.ptr = c;
@@ -81,6 +80,7 @@ void conn_close(struct conn *c)
 
 	list_remove(&c->in_engine);
 	list_remove(&c->in_session);
+	list_remove(&c->in_backlog);
 	c->engine->conn_count--;
 	timer_cancel(&c->timer);
 	waiters_drop_conn(c->engine, c);
@@ -89,6 +89,8 @@ void conn_close(struct conn *c)
 		session_free(s);
 	}
 	fd_close(c->fd);
+	fd_close(c->rest_fd);
+	free(c->rest);
 	queue_deinit(&c->replies);
 	free(c);
 }
@@ -122,7 +124,7 @@ void conn_want_write(struct conn *c, bool want)
 
 void conn_accept(struct engine *e)
 {
-	for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		int fd = accept4(e->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct conn *c;
 
@@ -136,59 +138,6 @@ void conn_accept(struct engine *e)
 			conn_close(c);
 	}
 	e->io_again = true;
-}
-
-static void broken(struct conn *c)
-{
-	log_debug("connection of %d broke the protocol", (int)c->pid);
-	if (c->session != NULL && c->session->main == c && !c->session->ended)
-		session_end(c->session, COTRACE_END_PROTOCOL);
-	conn_mark_dead(c);
-}
-
-static bool handle_datagram(struct conn *c, const void *buf, size_t size, int fd)
-{
-	struct wire_reader datagram, body;
-	struct wire_header header;
-	int r;
-
-	wire_reader_init(&datagram, buf, size);
-	while ((r = wire_next(&datagram, &header, &body)) == 1) {
-		if (!request_handle(c, &header, &body, &fd)) {
-			r = -EBADMSG;
-			break;
-		}
-		if (c->dead)
-			break;
-	}
-	fd_close(fd);
-	return r >= 0;
-}
-
-void conn_read(struct conn *c)
-{
-	static uint8_t buf[WIRE_DATAGRAM_MAX];
-
-	for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
-		int fd;
-		ssize_t n;
-
-		if (c->dead)
-			return;
-		n = frame_receive(c->fd, buf, sizeof buf, &fd, 0);
-		if (n == -EAGAIN)
-			return;
-		if (n == 0 || (n < 0 && n != -EMSGSIZE)) {
-			fd_close(fd);
-			conn_mark_dead(c);
-			return;
-		}
-		if (n == -EMSGSIZE || !handle_datagram(c, buf, (size_t)n, fd)) {
-			broken(c);
-			return;
-		}
-	}
-	c->engine->io_again = true;
 }
 
 static void flush_replies(struct conn *c)
@@ -215,10 +164,7 @@ void conn_ready(struct conn *c, uint32_t events)
 	}
 	if (c->dead || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
-	/* What was sent on the main socket before a request was made is to be seen first. */
-	if (c->session != NULL && c->session->main != NULL && c->session->main != c)
-		conn_read(c->session->main);
-	conn_read(c);
+	intake_ready(c);
 }
 
 struct wire_writer *conn_reply_begin(struct conn *c, unsigned type, uint64_t cookie, int fd)

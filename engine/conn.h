@@ -14,8 +14,10 @@ void conn_want_write(struct conn *c, bool want);
 void conn_accept(struct engine *e);
 /* epoll says that something is up. */
 void conn_ready(struct conn *c, uint32_t events);
-/* Handles what has come, a bounded amount. */
-void conn_read(struct conn *c);
+/* intake.c: something may have come on @c; handles what its turn allows. */
+void intake_ready(struct conn *c);
+/* Goes on with those whose turn was over, each for another. */
+void intake_backlog(struct engine *e);
 /* Closes the marked ones. */
 void conn_sweep(struct engine *e);
 

@@ -35,6 +35,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	e->listener = -1;
 	list_init(&e->sessions);
 	list_init(&e->conns);
+	list_init(&e->backlog);
 	list_init(&e->dirty);
 	list_init(&e->releases);
 	list_init(&e->orphans);
@@ -93,6 +94,7 @@ static void do_io(struct engine *e)
 	int n;
 
 	e->io_again = false;
+	intake_backlog(e);
 	n = epoll_wait(e->epoll, ready, READY_MAX, 0);
 	if (n == READY_MAX)
 		e->io_again = true;

@@ -36,6 +36,7 @@ struct engine {
 	struct map tasks_by_tid, tasks_by_id, processes, sessions_by_id;
 	struct list sessions; /* in the order they were opened */
 	struct list conns;
+	struct list backlog;  /* of them, whose turn was over before their requests were */
 	struct list dirty;    /* sessions with events not sent yet */
 	struct list releases; /* processes that no session covers */
 	struct list orphans;  /* tasks whose parent's event is still to come */
@@ -178,6 +179,7 @@ struct session {
 	struct timer queue_timer;
 	bool queue_full;
 	size_t unstood; /* tasks it waits for to stand */
+	uint32_t held;	/* tasks that it holds, when last counted */
 	uint64_t notes, stops, lost, lost_untold;
 };
 
@@ -192,6 +194,10 @@ struct conn {
 	uid_t uid;
 	struct queue replies;
 	unsigned waiters;
+	struct list in_backlog;
+	uint8_t *rest; /* of a datagram that is handled in part */
+	size_t rest_size, rest_at;
+	int rest_fd;
 	bool dead;
 	struct timer timer; /* HELLO must come */
 };

@@ -140,6 +140,7 @@ static struct wire_session session_record(const struct session *s)
 		.root_pid = s->root_pid,
 		.notes = s->notes,
 		.stops = s->stops,
+		.holds = s->held,
 		.lost = s->lost,
 		.queued_bytes = s->queue.bytes,
 		.since_ns = s->since_ns,
@@ -151,14 +152,22 @@ static struct wire_session session_record(const struct session *s)
 
 		record.processes++;
 		record.tasks += (uint32_t)p->task_count;
-		list_for_each (&p->tasks, at, next) {
-			struct rules_party *party =
-				rules_party(&list_entry(at, struct task, in_process)->rules, s->id);
-
-			record.holds += party && party->holds;
-		}
 	}
 	return record;
+}
+
+/* In one pass over the tasks: each session by itself would look at each task's others. */
+static void count_holds(struct engine *e)
+{
+	struct task *t;
+	size_t at = 0;
+
+	list_for_each (&e->sessions, node, after)
+		list_entry(node, struct session, in_engine)->held = 0;
+	while ((t = map_walk(&e->tasks_by_id, &at)) != NULL)
+		for (size_t i = 0; t->rules.holders && i < t->rules.count; i++)
+			if (t->rules.parties[i].holds)
+				session_by_id(e, t->rules.parties[i].session)->held++;
 }
 
 void request_sessions(struct request *rq, const struct wire_sessions *m)
@@ -170,6 +179,7 @@ void request_sessions(struct request *rq, const struct wire_sessions *m)
 
 	if (w == NULL)
 		return;
+	count_holds(e);
 	head_at = w->used;
 	wire_put_r_sessions(w, &reply);
 	list_for_each (&e->sessions, node, after) {

@@ -188,22 +188,45 @@ static bool others_exist(struct ptrace_backend *b, pid_t tid)
 	return b->tasks.count > (tid > 0 && ptrace_task(b, tid) ? 1u : 0u);
 }
 
-/* Sleeps until a signal comes. True: an event was found for it. */
-static bool sleep_once(struct ptrace_backend *b, struct backend_event *ev, bool *io)
+/*
+ * Takes a signal: one that is there, or with @sleep the next that comes. 1: an event was found
+ * for it; 0: none; -1: there is no signal.
+ */
+static int take_signal(struct ptrace_backend *b, struct backend_event *ev, bool *io, bool sleep)
 {
+	static const struct timespec no_time = { 0 };
 	struct ptrace_wait *w = &b->wait;
 	siginfo_t info;
-	int signo = sigwaitinfo(&w->signals, &info);
+	int signo = sigtimedwait(&w->signals, &info, sleep ? NULL : &no_time);
 
+	if (signo < 0 && errno == EAGAIN)
+		return -1;
 	if (signo == SIGIO)
 		*io = true;
 	if (signo == SIGALRM)
 		w->armed = CLOCK_NEVER;
 	if (signo != SIGCHLD)
-		return false;
+		return 0;
 	if (others_exist(b, info.si_pid))
 		w->scan_due = true;
 	return info.si_pid > 0 && take(b, info.si_pid, ev);
+}
+
+/* No time to sleep; but stops that are there come before more work for clients. */
+static int look_once(struct ptrace_backend *b, struct backend_event *ev)
+{
+	struct ptrace_wait *w = &b->wait;
+	bool io = false;
+	int r = 0;
+
+	if (w->scan_due && scan(b, ev))
+		return 1;
+	while (r == 0 && !io)
+		r = take_signal(b, ev, &io, false);
+	if (r == 1)
+		return 1;
+	w->since_io = 0;
+	return 0;
 }
 
 /*
@@ -241,6 +264,8 @@ int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
 	if (stopped_early(b, ev))
 		return 1;
 	w->signals_due = false;
+	if (deadline == 0)
+		return look_once(b, ev);
 	for (;;) {
 		uint64_t until = deadline;
 
@@ -250,7 +275,7 @@ int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
 			until = w->scan_not_before;
 		if (until != CLOCK_NEVER)
 			arm(w, until);
-		if (sleep_once(b, ev, &io))
+		if (take_signal(b, ev, &io, true) == 1)
 			return 1;
 		if (io || (deadline != CLOCK_NEVER && w->armed == CLOCK_NEVER &&
 			   clock_now_ns() >= deadline)) {

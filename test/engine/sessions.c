@@ -2,6 +2,7 @@
 /* How sessions begin, end and are looked at. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,21 +306,105 @@ static void tasks_and_sessions_are_listed_from_where_one_asks(void **state)
 
 /* ---- Channels ---- */
 
-static void a_channel_has_its_own_replies_and_ends_with_its_session(void **state)
+static struct client *channel_of(struct client *c)
 {
-	struct stage *st = *state;
-	struct client *c = client_attached(st), *channel;
+	struct client *channel;
 	int pair[2];
 
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	channel = client_from_fd(st, pair[0]);
+	channel = client_from_fd(c->stage, pair[0]);
 	client_begin(c, WIRE_CHANNEL, 0);
 	wire_put_channel(&c->writer, &(struct wire_channel){ 0 });
 	client_send(c, pair[1]);
 	close(pair[1]);
-	settle(st);
+	settle(c->stage);
 	assert_int_equal(client_reply_error(channel, 0), 0);
+	return channel;
+}
+
+/* ---- Turns ---- */
+
+/* One datagram of @count requests that have no reply, and of one that stops PID. */
+static void send_many(struct client *c, unsigned count)
+{
+	client_begin(c, WIRE_CLOSE_ACTION, WIRE_REQUEST_NO_REPLY);
+	for (unsigned i = 1; i <= count; i++) {
+		wire_put_close_action(&c->writer, &(struct wire_close_action){ 0 });
+		wire_finish(&c->writer);
+		wire_begin(&c->writer, i < count ? WIRE_CLOSE_ACTION : WIRE_STOP,
+			   WIRE_REQUEST_NO_REPLY, 0);
+	}
+	wire_put_stop(&c->writer, &(struct wire_stop){ 0, COTRACE_ALL, 0 });
+	client_send(c, -1);
+}
+
+static void a_long_datagram_does_not_keep_others_waiting(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *other = client_new(st);
+	const struct task *t = task_by_tid(st->engine, PID);
+
+	send_many(c, 1000);
+	client_begin(other, WIRE_TASKS, 0);
+	wire_put_tasks(&other->writer, &(struct wire_tasks){ 0 });
+	client_send(other, -1);
+	for (int i = 0; i < 3; i++)
+		turn(st);
+	assert_int_equal(t->rules.holders, 0);
+	assert_false(list_empty(&st->engine->backlog));
+	assert_true(poll(&(struct pollfd){ .fd = other->fd, .events = POLLIN }, 1, 0) == 1);
+	settle(st);
+	assert_int_equal(t->rules.holders, 1);
+	assert_true(list_empty(&st->engine->backlog));
+}
+
+static void what_was_sent_before_on_the_main_socket_is_seen_before_a_channel_is(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *channel = channel_of(c);
+	struct wire_r_tasks tasks;
+	struct wire_task task;
+	struct wire_reader r;
+	struct message m;
+
+	/* In more than one datagram, none of which fits into one turn. */
+	send_many(c, 200);
+	send_many(c, 100);
+	request(channel, TASKS, tasks, 0);
+	assert_true(client_take(channel, WIRE_R_TASKS, &m));
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_tasks(&r, &tasks) && wire_get_task(&r, &task));
+	assert_int_equal(task.held, 1);
+	free(m.body);
+}
+
+static void a_client_can_go_in_the_middle_of_its_datagram(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *rude = client_attached(st);
+	const struct task *t = task_by_tid(st->engine, PID);
+
+	send_many(c, 1000);
+	turn(st);
+	turn(st);
+	client_close(c); /* what it has sent still counts, but it holds nothing any more */
+	assert_int_equal(t->rules.holders, 0);
+	/* And the engine can throw one out. */
+	send_many(rude, 1000);
+	turn(st);
+	turn(st);
+	session_end(session_by_id(st->engine, rude->session), COTRACE_END_BY_USER);
+	settle(st);
+	assert_int_equal(t->rules.count, 0);
+	assert_true(list_empty(&st->engine->backlog));
+}
+
+static void a_channel_has_its_own_replies_and_ends_with_its_session(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *channel = channel_of(c);
+
 	request(channel, TASKS, tasks, 0);
 	assert_int_equal(client_reply_error(channel, WIRE_TASKS), 0);
 	assert_int_equal(c->count, 0);
@@ -343,6 +428,9 @@ int main(void)
 		STAGED(holds_come_in_pages),
 		STAGED(tasks_come_in_pages),
 		STAGED(tasks_and_sessions_are_listed_from_where_one_asks),
+		STAGED(a_long_datagram_does_not_keep_others_waiting),
+		STAGED(what_was_sent_before_on_the_main_socket_is_seen_before_a_channel_is),
+		STAGED(a_client_can_go_in_the_middle_of_its_datagram),
 		STAGED(a_channel_has_its_own_replies_and_ends_with_its_session),
 	};
 

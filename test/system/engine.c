@@ -355,6 +355,66 @@ TEST(a_client_that_asks_and_never_reads_does_not_harm_the_others)
 	puppet_end(&t);
 }
 
+/* Fills datagrams with requests that are much work and have no answer. */
+static void flood(struct cotrace *s, pid_t parent)
+{
+	static uint8_t m[64 * 1024];
+	size_t size = 0;
+
+	for (; size + 28 <= sizeof m; size += 28) {
+		put32(m + size, 28);
+		put16(m + size + 4, 9); /* RESUME */
+		put16(m + size + 6, 1); /* NO_REPLY */
+		put32(m + size + 24, COTRACE_ALL);
+	}
+	while (getppid() == parent)
+		if (send(cotrace_fd(s), m, size, MSG_NOSIGNAL) < 0)
+			_exit(1);
+	_exit(0);
+}
+
+TEST(a_client_that_floods_the_engine_delays_the_others_little, .timeout_s = 120)
+{
+	uint64_t start, longest = 0;
+	struct cotrace_event ev;
+	struct cotrace *s, *other;
+	struct target t, many;
+	pid_t child;
+
+	puppet_start(&t);
+	TARGET_START(&many, "many", "1000");
+	target_expect(&many, "ready");
+	s = attached(t.pid, OPTIONS(.scope = COTRACE_TREE));
+	CHECK_EQ(cotrace_add(s, many.pid), 0); /* so that one engine has both */
+	other = attached(many.pid, NULL);
+	subscribe_call(s, SYS_getpid, COTRACE_ENTRY, COTRACE_STOP);
+	child = (pid_t)CHECK_SYS(fork());
+	if (child == 0)
+		flood(other, getppid());
+	test_sleep_ms(50);
+	for (int i = 0; i < 30; i++) {
+		start = test_now_ns();
+		puppet_tell(&t, "pid");
+		take_kind(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+		CHECK_EQ(puppet_answer(&t), t.pid);
+		CHECK_EQ(cotrace_tasks(s, NULL, 0), 1002);
+		if (test_now_ns() - start > longest)
+			longest = test_now_ns() - start;
+	}
+	test_note("at most %u ms", (unsigned)(longest / 1000000));
+	CHECK_OP(longest, <, 200000000u);
+	CHECK_EQ(waitpid(child, NULL, WNOHANG), 0); /* it was at it all the time */
+	kill(child, SIGKILL);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+	cotrace_close(other);
+	cotrace_close(s);
+	puppet_end(&t);
+	target_go(&many);
+	target_expect(&many, "woke 1000");
+	target_ends_well(&many, 5000);
+}
+
 /* Whoever pretends to be an engine is not believed. */
 TEST(a_false_engine_is_not_believed)
 {
