@@ -94,6 +94,8 @@ struct outcome {
 void run_free(struct arena *a, const struct state_of_all *from, uint64_t at, size_t size,
 	      struct outcome *out);
 void run_step(struct arena *a, const struct state_of_all *from, uint64_t at, struct outcome *out);
+void run_call(struct arena *a, const struct state_of_all *from, uint64_t at,
+	      const struct code_displaced *d, struct outcome *out);
 /* Names the first difference, or NULL. */
 const char *outcome_difference(const struct arena *a, const struct outcome *x,
 			       const struct outcome *y);

@@ -139,3 +139,19 @@ const char *outcome_difference(const struct arena *a, const struct outcome *x,
 		found = "memory";
 	return found;
 }
+
+/* A system call executed in a slot, as the engine has it executed: with a stop at its entry. */
+void run_call(struct arena *a, const struct state_of_all *from, uint64_t at,
+	      const struct code_displaced *d, struct outcome *out)
+{
+	put_state(a, from, at);
+	CHECK_EQ(raw(PTRACE_SYSCALL, a->tid, 0, 0), 0);
+	CHECK_EQ(WSTOPSIG(next_status(a)), SIGTRAP | 0x80);
+	move_set(a, PTRACE_GETREGSET, NT_PRSTATUS, out->after.regs, a->regs_size);
+	CHECK_EQ(a->code->entered(a->code, d, CODE_AT, at, out->after.regs, a->regs_size), 1);
+	move_set(a, PTRACE_SETREGSET, NT_PRSTATUS, out->after.regs, a->regs_size);
+	raw_cont(a->tid, 0);
+	next_status(a);
+	get_state(a, out);
+	take_back_trap(a, 0, out);
+}

@@ -223,6 +223,12 @@ static bool compare_rounds(struct trial *t, unsigned rounds)
 	return true;
 }
 
+/* Branches read the flags in many ways. */
+static unsigned rounds_of(const struct code_instruction *insn)
+{
+	return insn->flags & CODE_IS_BRANCH ? test_rounds(32, 1000) : test_rounds(4, 64);
+}
+
 static void compare_one(struct arena *a, struct sample *s, struct tally *tally)
 {
 	static struct trial t;
@@ -237,7 +243,7 @@ static void compare_one(struct arena *a, struct sample *s, struct tally *tally)
 	if (t.d.kind == CODE_IMPOSSIBLE) {
 		tell_impossible(s, a);
 		tally->impossible++;
-	} else if (compare_rounds(&t, test_rounds(4, 64))) {
+	} else if (compare_rounds(&t, rounds_of(&t.d.insn))) {
 		tally->compared++;
 		classes_count(s, a->wide, tally->of_class);
 	}
