@@ -3,6 +3,7 @@
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,16 @@ struct arch_register {
 	uint16_t mark_bits;   /* 0: no mark needed */
 };
 
+/* Numbers of system calls, each list ended by -1. */
+struct arch_calls {
+	/* That nobody may have a task of another program make: they end or copy it. */
+	const int16_t *refused;
+	/* That make the kernel forget how an interrupted call goes on; ... when interrupted. */
+	const int16_t *forget, *may_forget;
+	int16_t restart; /* the one by which the kernel goes on with an interrupted call */
+	int16_t suspend; /* rt_sigsuspend */
+};
+
 struct arch {
 	unsigned id; /* enum cotrace_arch, as a plain number */
 	const char *name;
@@ -36,6 +47,7 @@ struct arch {
 	const struct arch_register *gdb_registers;
 	size_t gdb_register_count;
 	const char *pc, *sp; /* what they are called here */
+	const struct arch_calls *calls;
 };
 
 extern const struct arch arch_x86_64;
@@ -49,6 +61,10 @@ const struct arch_register *arch_find_register(const struct arch *a, const char 
 const struct arch_register *arch_gdb_register(const struct arch *a, unsigned number);
 /* gdb's number of the register that @r is, or is a part of; -ENOENT. */
 int arch_gdb_number(const struct arch *a, const struct arch_register *r);
+
+/* Whether @nr is in calls.refused, or is no number of @a at all. */
+bool arch_refuses_call(const struct arch *a, int64_t nr);
+bool arch_lists_call(const int16_t *list, int64_t nr);
 
 /*
  * Moves a value between a register's place in its set and @value (width bytes, in the

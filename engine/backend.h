@@ -166,6 +166,23 @@ struct backend_ops {
 	/* Returns bytes, or -errno (-ENODEV: no such set). */
 	ssize_t (*regset_get)(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size);
 	int (*regset_set)(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size);
+	/*
+	 * A call into a task that stands at @at. call_begin() takes note of all that is to be
+	 * put back, keeps signals off, and prepares @call. Returns 0: resume() with SYSCALLS
+	 * leads to its entry; 1: it stands there already; -ENOSYS no instruction to enter
+	 * the kernel by was found, -EBUSY not from this stop.
+	 */
+	int (*call_begin)(struct backend *b, pid_t tid, const struct backend_event *at,
+			  const struct backend_syscall *call);
+	/* At its exit, which an interruption made: prepares it once more, if that is right. */
+	bool (*call_again)(struct backend *b, pid_t tid, int64_t result);
+	/*
+	 * At its exit, or at a signal that came instead of its entry (@ev): the way back.
+	 * Returns 1: the task stands as before call_begin(); 0: resume() it as @how says and
+	 * call again with its next event; -errno: it is gone.
+	 */
+	int (*call_end)(struct backend *b, pid_t tid, const struct backend_event *ev,
+			enum backend_resume *how);
 	/* Whether the task, which stands at @pc, is about to make a system call there. */
 	bool (*at_call)(struct backend *b, pid_t tid, uint64_t pc);
 	/* Whether the instruction at @after comes next after the one at @pc. */

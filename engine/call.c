@@ -1,10 +1,331 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The course of a call into a target:
+ *
+ *	LEAVING     only from within a call of the program (fork, exec): to that call's exit
+ *	ENTERING    to the entry
+ *	MADE        to the exit; an interruption that is not ours has it made again
+ *	RETURNING   until it stands as before
+ *
+ * What the kernel does meanwhile that the sessions are due is kept and told afterwards.
+ */
+#include "engine/call.h"
+
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "engine/request.h"
+#include "arch/arch.h"
+#include "base/log.h"
+#include "engine/task.h"
 
-void request_syscall(struct request *rq, const struct wire_syscall *m)
+#define LATE_MAX 8
+
+enum stage { LEAVING, ENTERING, MADE, RETURNING };
+
+struct call {
+	struct task *task;
+	enum stage stage;
+	struct backend_syscall made; /* with its result at the end */
+	call_done *done;
+	void *arg;
+	int error;
+	bool cut_short;		     /* it is not to go on, if it can be helped */
+	struct backend_event *exit;  /* of the program's own call, from which it was led away */
+	bool job_known, job_stopped; /* by the last stop that said so */
+	siginfo_t late[LATE_MAX];    /* signals that came in between: sent again */
+	unsigned late_count;
+};
+
+bool call_busy(const struct task *t)
 {
-	(void)m;
-	request_done(rq, -ENOSYS);
+	return t->calling != NULL;
+}
+
+static void go(struct call *c, enum backend_resume how)
+{
+	struct backend *b = c->task->engine->backend;
+
+	/* Failure means that it is dying: the death record is on its way. */
+	b->ops->resume(b, c->task->tid, how, 0);
+}
+
+static void call_free(struct call *c)
+{
+	c->task->engine->calls--;
+	c->task->calling = NULL;
+	free(c->exit);
+	free(c);
+}
+
+static void send_late_signals(struct call *c)
+{
+	struct task *t = c->task;
+	struct backend *b = t->engine->backend;
+
+	for (unsigned i = 0; i < c->late_count; i++) {
+		const siginfo_t *info = &c->late[i];
+
+		b->ops->signal(b, t->process->pid, t->tid, info->si_signo,
+			       info->si_code < 0 && info->si_code != SI_TKILL ? info : NULL);
+	}
+}
+
+/* It may have been stopped, or continued, by job control meanwhile. */
+static void take_note_of_job(struct call *c)
+{
+	struct task *t = c->task;
+	struct backend *b = t->engine->backend;
+
+	if (!c->job_known)
+		return;
+	if (t->ev.kind == BACKEND_JOB_STOP && !c->job_stopped) {
+		t->ev.kind = BACKEND_INTERRUPTED;
+		task_job_continued(t);
+	} else if (t->ev.kind != BACKEND_JOB_STOP && c->job_stopped) {
+		/* The stop is reported again when it runs. */
+		b->ops->interrupt(b, t->tid);
+	}
+}
+
+/* It stands as before. */
+static void finish(struct call *c)
+{
+	struct task *t = c->task;
+	struct engine *e = t->engine;
+	uint64_t id = t->id;
+	call_done *done = c->done;
+	void *arg = c->arg;
+	int error = c->error;
+	int64_t result = c->made.result;
+
+	log_debug("call into %d is over: %d", (int)t->tid, error);
+	send_late_signals(c);
+	take_note_of_job(c);
+	if (c->exit != NULL)
+		t->kept = c->exit;
+	c->exit = NULL;
+	call_free(c);
+	done(t, error, result, arg);
+	t = task_by_id(e, id);
+	if (t != NULL)
+		task_proceed(t);
+}
+
+void call_died(struct task *t)
+{
+	struct call *c = t->calling;
+	call_done *done;
+	void *arg;
+
+	free(t->kept);
+	t->kept = NULL;
+	if (c == NULL)
+		return;
+	done = c->done;
+	arg = c->arg;
+	call_free(c);
+	done(t, -ESRCH, 0, arg);
+}
+
+/* One step of the way back. */
+static void come_back(struct call *c, const struct backend_event *ev)
+{
+	struct backend *b = c->task->engine->backend;
+	enum backend_resume how = BACKEND_RUN;
+	int r = b->ops->call_end(b, c->task->tid, ev, &how);
+
+	c->stage = RETURNING;
+	if (r > 0)
+		finish(c);
+	else if (r == 0)
+		go(c, how);
+}
+
+/* Sent by somebody: it is not the doing of the call. */
+static bool was_sent(const struct backend_event *ev)
+{
+	return ev->siginfo.si_signo == SIGSTOP || ev->siginfo.si_code <= 0;
+}
+
+static void keep_signal(struct call *c, const struct backend_event *ev)
+{
+	if (c->late_count < LATE_MAX)
+		c->late[c->late_count++] = ev->siginfo;
+}
+
+static bool is_signal(const struct backend_event *ev)
+{
+	return ev->kind == BACKEND_SIGNAL || ev->kind == BACKEND_TRAP;
+}
+
+static void at_entry(struct call *c)
+{
+	struct backend *b = c->task->engine->backend;
+
+	c->stage = MADE;
+	/* One that need not wait is made all the same. */
+	if (c->cut_short)
+		b->ops->interrupt(b, c->task->tid);
+	go(c, BACKEND_SYSCALLS);
+}
+
+static void entering(struct call *c, const struct backend_event *ev)
+{
+	if (ev->kind == BACKEND_SYSCALL_ENTRY) {
+		at_entry(c);
+		return;
+	}
+	if (is_signal(ev) && !was_sent(ev)) {
+		c->error = -ENOSYS; /* calls are not let through from there */
+		come_back(c, ev);
+		return;
+	} else if (is_signal(ev)) {
+		keep_signal(c, ev);
+	}
+	go(c, BACKEND_SYSCALLS);
+}
+
+static void at_exit(struct call *c, const struct backend_event *ev)
+{
+	struct backend *b = c->task->engine->backend;
+
+	c->made.result = ev->syscall.result;
+	if (c->cut_short && ev->syscall.interrupted) {
+		c->error = -EINTR;
+	} else if (ev->syscall.interrupted &&
+		   b->ops->call_again(b, c->task->tid, ev->syscall.result)) {
+		c->stage = ENTERING;
+		go(c, BACKEND_SYSCALLS);
+		return;
+	}
+	come_back(c, ev);
+}
+
+static int begin(struct call *c, const struct backend_event *at)
+{
+	struct backend *b = c->task->engine->backend;
+	int r = b->ops->call_begin(b, c->task->tid, at, &c->made);
+
+	if (r < 0)
+		return r;
+	c->stage = ENTERING;
+	if (r > 0)
+		at_entry(c);
+	else
+		go(c, BACKEND_SYSCALLS);
+	return 0;
+}
+
+/* The program's own call is over: that is what it stands at from now on. */
+static void at_own_exit(struct call *c, const struct backend_event *ev)
+{
+	*c->exit = *ev;
+	c->error = begin(c, ev);
+	if (c->error < 0)
+		finish(c);
+}
+
+bool call_event(struct task *t, const struct backend_event *ev)
+{
+	struct call *c = t->calling;
+
+	if (ev->kind == BACKEND_EXITING || ev->kind == BACKEND_EXEC) { /* killed, or replaced */
+		call_died(t);
+		return false;
+	}
+	if (ev->kind == BACKEND_JOB_STOP || ev->kind == BACKEND_INTERRUPTED) {
+		c->job_known = true;
+		c->job_stopped = ev->kind == BACKEND_JOB_STOP;
+	}
+	if (c->stage == RETURNING)
+		come_back(c, ev);
+	else if (c->stage == ENTERING)
+		entering(c, ev);
+	else if (ev->kind != BACKEND_SYSCALL_EXIT)
+		go(c, BACKEND_SYSCALLS);
+	else if (c->stage == LEAVING)
+		at_own_exit(c, ev);
+	else
+		at_exit(c, ev);
+	return true;
+}
+
+void call_cut_short(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	struct call *c = t->calling;
+
+	if (c == NULL || c->cut_short)
+		return;
+	c->cut_short = true;
+	if (c->stage == MADE)
+		b->ops->interrupt(b, t->tid);
+}
+
+bool call_tells_kept(struct task *t)
+{
+	struct backend_event *kept = t->kept;
+
+	if (kept == NULL)
+		return false;
+	t->kept = NULL;
+	t->state = TASK_RUNNING;
+	task_event(t->engine, kept);
+	free(kept);
+	return true;
+}
+
+/* A call that goes on in the kernel as soon as the task runs: it must end first. */
+static bool is_within_call(const struct backend_event *ev)
+{
+	return ev->kind == BACKEND_FORK || ev->kind == BACKEND_CLONE ||
+	       ev->kind == BACKEND_VFORK_DONE || ev->kind == BACKEND_EXEC;
+}
+
+static int check(const struct task *t, int64_t nr, uint32_t arch)
+{
+	const struct arch *a = arch_by_id(arch);
+
+	if (!task_stands(t) || t->process == NULL)
+		return -ESRCH;
+	/* A parent in vfork() has to wait; a task that exits makes no calls. */
+	if (t->calling != NULL || t->ev.kind == BACKEND_VFORK || t->ev.kind == BACKEND_EXITING)
+		return -EBUSY;
+	if (a == NULL || arch_refuses_call(a, nr))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+int call_start(struct task *t, int64_t nr, const uint64_t args[6], call_done *done, void *arg)
+{
+	struct backend *b = t->engine->backend;
+	uint32_t arch = b->ops->task_arch(b, t->tid);
+	struct call *c;
+	int r = check(t, nr, arch);
+
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return -ENOMEM;
+	c->task = t;
+	c->made = (struct backend_syscall){ .arch = arch, .nr = nr };
+	memcpy(c->made.args, args, sizeof c->made.args);
+	c->done = done;
+	c->arg = arg;
+	t->calling = c;
+	t->engine->calls++;
+	if (is_within_call(&t->ev) && t->kept == NULL) {
+		c->stage = LEAVING;
+		c->exit = calloc(1, sizeof *c->exit);
+		r = c->exit ? 0 : -ENOMEM;
+		if (r == 0)
+			go(c, BACKEND_SYSCALLS);
+	} else {
+		r = begin(c, t->kept ? t->kept : &t->ev);
+	}
+	if (r < 0)
+		call_free(c);
+	return r;
 }

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/call.h"
 #include "engine/event.h"
 #include "engine/session.h"
 
@@ -260,6 +261,7 @@ static void drop(struct waiter *w)
 
 void waiters_drop(struct engine *e, const struct session *s)
 {
+	injections_drop_session(e, s);
 	list_for_each (&e->waiters, node, after) {
 		struct waiter *w = list_entry(node, struct waiter, in_engine);
 
@@ -270,6 +272,7 @@ void waiters_drop(struct engine *e, const struct session *s)
 
 void waiters_drop_conn(struct engine *e, const struct conn *c)
 {
+	injections_drop_conn(e, c);
 	list_for_each (&e->waiters, node, after) {
 		struct waiter *w = list_entry(node, struct waiter, in_engine);
 

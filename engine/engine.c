@@ -41,6 +41,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	list_init(&e->orphans);
 	list_init(&e->deaths);
 	list_init(&e->waiters);
+	list_init(&e->injections);
 	timers_init(&e->timers);
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (e->epoll < 0) {
@@ -152,7 +153,8 @@ static bool let_go_softly(struct engine *e)
 {
 	uint64_t until = clock_now_ns() + LEAVE_NS;
 
-	for (unsigned turn = 0; e->stopping_at_calls || e->disturbed; turn++) {
+	for (unsigned turn = 0; e->stopping_at_calls || e->disturbed || e->calls;
+	     turn++) {
 		struct process *p;
 		size_t at = 0;
 

@@ -29,6 +29,7 @@
 #define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
 
 struct session;
+struct call;
 
 struct engine {
 	struct backend *backend;
@@ -49,6 +50,8 @@ struct engine {
 	size_t stopping_at_calls;
 	size_t conn_count;
 	struct list waiters;
+	struct list injections; /* calls into targets that sessions wait for */
+	size_t calls;		/* into targets, under way */
 	bool io_again; /* a socket was left before it was empty */
 	bool sweep;    /* a connection is to be closed */
 };
@@ -137,6 +140,9 @@ struct task {
 	struct timer timer;	  /* exit stop; orphan */
 	struct timer leader_timer;
 	uint64_t leader_pause; /* between two looks */
+
+	struct call *calling;	    /* a call into it is under way */
+	struct backend_event *kept; /* came to pass for such a call, and is not told yet */
 };
 
 struct capture_set {

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "engine/call.h"
 #include "engine/event.h"
 #include "engine/session.h"
 #include "engine/task.h"
@@ -157,6 +158,8 @@ static void run(struct task *t)
 		detach(t, signo);
 		return;
 	}
+	if (call_tells_kept(t))
+		return;
 	sync_exit_stops(t);
 	how = how_to_run(t);
 	t->state = TASK_RUNNING;
@@ -169,7 +172,7 @@ void task_proceed(struct task *t)
 {
 	struct rules_party *p;
 
-	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED)
+	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED || call_busy(t))
 		return;
 	do {
 		while ((p = rules_turn(&t->rules)) != NULL)

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/fd.h"
+#include "engine/call.h"
 #include "engine/event.h"
 #include "engine/session.h"
 #include "engine/task.h"
@@ -118,7 +119,7 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 	t->call_broken = ev->syscall.interrupted;
 }
 
-static void tell_continued(struct task *t)
+void task_job_continued(struct task *t)
 {
 	t->job_stopped = false;
 	for (size_t i = 0; i < t->rules.count; i++) {
@@ -145,7 +146,7 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 	task_set_disturbed(t, false);
 	stand(t, ev, 0);
 	if (t->job_stopped)
-		tell_continued(t);
+		task_job_continued(t);
 	t->restarting = b->ops->put_back(b, t->tid);
 	if (t->call_suspended && (!t->restarting || b->ops->signal_waits(b, t->tid))) {
 		/* The call ends here after all: this is its exit. */
@@ -305,6 +306,8 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		birth_killed(t);
 		return;
 	}
+	if (call_busy(t) && call_event(t, ev))
+		return;
 	if (t->rules.phase == RULES_STOPPED) { /* it was killed out of one stop into another */
 		birth_cut_short(t);
 		rules_died(&t->rules);

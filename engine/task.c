@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/call.h"
 #include "engine/conn.h"
 #include "engine/event.h"
 #include "engine/session.h"
@@ -101,6 +102,7 @@ void task_awaited_no_more(struct task *t)
 
 void task_free(struct task *t)
 {
+	call_died(t);
 	task_unpoke(t);
 	task_set_disturbed(t, false);
 	task_set_stops_at_calls(t, false);
@@ -267,7 +269,7 @@ void task_reoffer(struct task *t, struct session *s)
 	struct backend *b = t->engine->backend;
 	struct backend_syscall now;
 
-	if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY)
+	if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY || call_busy(t))
 		return;
 	/* Made again after a stop, it was passed without a word: now it is another one. */
 	t->kind = COTRACE_EVENT_SYSCALL_ENTRY;

@@ -71,6 +71,9 @@ void task_limit_exit_stop(struct task *t);
 /* May it be looked at? */
 bool task_stands(const struct task *t);
 
+/* It was stopped by job control, and is no more. */
+void task_job_continued(struct task *t);
+
 /* step.c */
 /* How it is to be resumed so that it steps. */
 enum backend_resume step_begin(struct task *t, bool sees_calls);

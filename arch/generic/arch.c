@@ -85,3 +85,17 @@ int arch_register_put(const struct arch_register *r, void *set, size_t size, con
 	}
 	return 0;
 }
+
+#define CALLS_END 0x10000 /* above all numbers; x32 and other variants begin there */
+
+bool arch_lists_call(const int16_t *list, int64_t nr)
+{
+	while (*list >= 0 && *list != nr)
+		list++;
+	return *list >= 0;
+}
+
+bool arch_refuses_call(const struct arch *a, int64_t nr)
+{
+	return nr < 0 || nr >= CALLS_END || arch_lists_call(a->calls->refused, nr);
+}

@@ -109,6 +109,19 @@ static const struct arch_register gdb_registers[] = {
 	[41] = GENERAL("orig_eax", 11),
 };
 
+/*
+ * exit, fork, execve, sigreturn, clone, rt_sigreturn, vfork, exit_group, restart_syscall,
+ * execveat, clone3
+ */
+static const int16_t refused[] = { 1, 2, 11, 119, 120, 173, 190, 252, 0, 358, 435, -1 };
+/* nanosleep, clock_nanosleep, clock_nanosleep_time64 */
+static const int16_t forget[] = { 162, 267, 407, -1 };
+/* poll, futex, futex_time64 */
+static const int16_t may_forget[] = { 168, 240, 422, -1 };
+static const struct arch_calls calls = {
+	.refused = refused, .forget = forget, .may_forget = may_forget, .restart = 0, .suspend = 179
+};
+
 const struct arch arch_i386 = {
 	.id = 2,
 	.name = "i386",
@@ -121,4 +134,5 @@ const struct arch arch_i386 = {
 	.sp = "esp",
 	.regsets = regsets,
 	.regset_count = sizeof regsets / sizeof *regsets,
+	.calls = &calls,
 };

@@ -151,6 +151,16 @@ static const struct arch_register gdb_registers[] = {
 	[59] = GENERAL("gs_base", 22),
 };
 
+/* clone, fork, vfork, execve, exit, rt_sigreturn, restart_syscall, exit_group, execveat, clone3 */
+static const int16_t refused[] = { 56, 57, 58, 59, 60, 15, 219, 231, 322, 435, -1 };
+/* nanosleep, clock_nanosleep */
+static const int16_t forget[] = { 35, 230, -1 };
+/* poll, futex */
+static const int16_t may_forget[] = { 7, 202, -1 };
+static const struct arch_calls calls = {
+	.refused = refused, .forget = forget, .may_forget = may_forget, .restart = 219, .suspend = 130
+};
+
 const struct arch arch_x86_64 = {
 	.id = 1,
 	.name = "x86_64",
@@ -163,4 +173,5 @@ const struct arch arch_x86_64 = {
 	.sp = "rsp",
 	.regsets = regsets,
 	.regset_count = sizeof regsets / sizeof *regsets,
+	.calls = &calls,
 };

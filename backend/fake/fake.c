@@ -328,6 +328,53 @@ static void close_all(struct backend *b)
 	free(f);
 }
 
+static int call_begin(struct backend *b, pid_t tid, const struct backend_event *at,
+		      const struct backend_syscall *call)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "call_begin");
+	int r = fake_called(f, (struct fake_call){ FAKE_CALL_BEGIN, tid, .value = call->nr },
+			    t ? 0 : -ESRCH);
+
+	if (r < 0 || t == NULL)
+		return r;
+	if (t->called_at != BACKEND_NONE)
+		fake_complain(f, "call into %d while another is under way", (int)tid);
+	t->called_at = at->kind;
+	return at->kind == BACKEND_SYSCALL_ENTRY;
+}
+
+static bool call_again(struct backend *b, pid_t tid, int64_t result)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "call_again");
+
+	fake_called(f, (struct fake_call){ FAKE_CALL_AGAIN, tid, .value = result }, 0);
+	return t && t->calls_again;
+}
+
+static int call_end(struct backend *b, pid_t tid, const struct backend_event *ev,
+		    enum backend_resume *how)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "call_end");
+	int r = fake_called(f, (struct fake_call){ FAKE_CALL_END, tid, (int)ev->kind },
+			    t ? 0 : -ESRCH);
+
+	if (r < 0 || t == NULL)
+		return r;
+	*how = t->called_at == BACKEND_SYSCALL_ENTRY ? BACKEND_SYSCALLS : BACKEND_RUN;
+	if (t->way_back > 0) {
+		t->way_back--;
+		return 0;
+	}
+	if (t->called_at == BACKEND_NONE)
+		fake_complain(f, "call_end of %d without a call", (int)tid);
+	t->kind = t->called_at;
+	t->called_at = BACKEND_NONE;
+	return 1;
+}
+
 static const struct backend_ops ops = {
 	.next = next,
 	.watch_fd = watch_fd,
@@ -347,6 +394,9 @@ static const struct backend_ops ops = {
 	.take_back = take_back,
 	.signal_waits = signal_waits,
 	.trap_waits = trap_waits,
+	.call_begin = call_begin,
+	.call_again = call_again,
+	.call_end = call_end,
 	.at_call = at_call,
 	.follows = follows,
 	.where = where,

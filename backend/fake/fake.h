@@ -41,6 +41,9 @@ enum fake_op {
 	FAKE_MEMORY_READ,
 	FAKE_MEMORY_WRITE,
 	FAKE_SIGNAL,
+	FAKE_CALL_BEGIN,
+	FAKE_CALL_AGAIN,
+	FAKE_CALL_END,
 	FAKE_OPS
 };
 
@@ -55,6 +58,9 @@ struct fake_task {
 	bool trap_waits;	 /* what trap_waits() will say */
 	bool at_call;		 /* what at_call() will say */
 	enum backend_kind kind;	 /* where it stands */
+	enum backend_kind called_at; /* where it stood when a call into it began */
+	unsigned way_back;	 /* events that call_end() lets pass before it is there */
+	bool calls_again;	 /* what call_again() will say */
 	enum backend_resume how; /* how it runs */
 	uint32_t arch;
 	uint64_t pc, sp;

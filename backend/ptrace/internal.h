@@ -14,6 +14,40 @@
 #include "base/map.h"
 #include "engine/backend.h"
 
+/* What the task's own system call is, or was. */
+struct ptrace_put_back {
+	bool active; /* a call was put back and has not been made again yet */
+	uint64_t pc; /* where it will be made */
+};
+
+struct ptrace_entry {
+	bool at; /* it stands at the entry of this call */
+	uint32_t arch;
+	int64_t nr; /* -1: a session may have made another one of it */
+	uint64_t arg;
+};
+
+/* All registers of a task, as regs_<isa>.c keeps them. */
+struct ptrace_registers {
+	uint64_t words[32];
+};
+
+/* A call into the task: what is to be put back, and how far that is. See call.c. */
+struct ptrace_call {
+	struct ptrace_registers regs;
+	struct backend_syscall call;
+	enum { PTRACE_CALL_PLAIN, PTRACE_CALL_AT_ENTRY, PTRACE_CALL_AT_SIGNAL } from;
+	uint64_t mask;	    /* of signals, to which the task will return */
+	uint64_t effective; /* AT_SIGNAL: the mask that held, for the time of a call perhaps */
+	siginfo_t siginfo;
+	struct ptrace_put_back put_back;
+	struct ptrace_entry entry;
+	uint64_t rseq_at, rseq; /* the critical section it stood in */
+	bool forgetful;		/* how an interrupted call goes on has been forgotten */
+	enum { PTRACE_CALL_OUT, PTRACE_CALL_SUSPENDING, PTRACE_CALL_LAST } way;
+	uint64_t lent_at, lent; /* memory that rt_sigsuspend() reads its mask from */
+};
+
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
@@ -21,16 +55,10 @@ struct ptrace_task {
 	bool interrupted;    /* a stop was asked for and has not come */
 	uint64_t stopped_at; /* number of its last stop among all */
 	struct list likely;  /* to stop next: in ptrace_wait.expected or .recent */
-	struct {
-		bool active; /* a call was put back and has not been made again yet */
-		uint64_t pc; /* where it will be made */
-	} put_back;
-	struct {
-		bool at; /* it stands at the entry of this call */
-		uint32_t arch;
-		int64_t nr; /* -1: a session may have made another one of it */
-		uint64_t arg;
-	} entry;
+	struct ptrace_put_back put_back;
+	struct ptrace_entry entry;
+	uint64_t call_place; /* where an instruction that enters the kernel was found; 0: none */
+	struct ptrace_call *calling;
 };
 
 /* Which task stopped: see wait.c. */
@@ -110,6 +138,8 @@ pid_t proc_process_of(struct backend *base, pid_t tid);
 pid_t proc_parent_of(struct backend *base, pid_t pid);
 bool proc_signal_waits(struct backend *base, pid_t tid);
 bool proc_trap_waits(struct backend *base, pid_t tid);
+/* Signals that wait for this task alone, and those it blocks at the moment. */
+bool proc_signals(pid_t tid, uint64_t *pending, uint64_t *blocked);
 enum backend_disposition proc_disposition(struct backend *base, pid_t tid, int signo);
 /* 'R', 'S', 'Z', ... or 0. */
 char proc_state(pid_t tid);
@@ -142,6 +172,32 @@ enum regs_affinity regs_affinity_use(uint32_t arch, int64_t nr);
 bool regs_put_back(struct backend *base, pid_t tid);
 int regs_put_off(struct backend *base, pid_t tid);
 void regs_take_back(struct backend *base, pid_t tid);
+
+int regs_save(pid_t tid, struct ptrace_registers *regs);
+int regs_load(pid_t tid, const struct ptrace_registers *regs);
+/* With all other registers as in @regs: makes @call from @place when it runs on. */
+int regs_call_from(pid_t tid, const struct ptrace_registers *regs, uint64_t place,
+		   const struct backend_syscall *call);
+/* At the entry of another call: makes @call of it. */
+int regs_call_here(pid_t tid, const struct ptrace_registers *regs,
+		   const struct backend_syscall *call);
+/* Makes the call at whose entry @regs were saved once more, from @place. */
+int regs_enter_again(pid_t tid, const struct ptrace_registers *regs, uint64_t place);
+/* Whether @regs belong to a call that the kernel would go on with by itself, and by what it remembers. */
+bool regs_goes_on(const struct ptrace_registers *regs, uint32_t arch);
+/* ... has it made from its beginning instead. */
+void regs_forget(struct ptrace_registers *regs);
+/* At the end of a call: it may be made again, by this number; -1: it is over. */
+int64_t regs_call_again(const struct backend_syscall *call, int64_t result);
+/* An address of an instruction that enters the kernel, as calls of @arch do; 0: none. */
+uint64_t regs_find_entry(struct backend *base, pid_t tid, uint32_t arch, uint64_t known);
+
+/* call.c: calls into the task */
+int call_begin(struct backend *base, pid_t tid, const struct backend_event *at,
+	       const struct backend_syscall *call);
+bool call_again(struct backend *base, pid_t tid, int64_t result);
+int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,
+	     enum backend_resume *how);
 
 /* place.c */
 void place_init(struct ptrace_backend *b);

@@ -37,8 +37,10 @@ void ptrace_task_forget(struct ptrace_backend *b, pid_t tid)
 {
 	struct ptrace_task *t = map_take(&b->tasks, (uint64_t)tid);
 
-	if (t != NULL)
+	if (t != NULL) {
 		list_remove(&t->likely);
+		free(t->calling);
+	}
 	free(t);
 }
 
@@ -177,8 +179,10 @@ static void op_close(struct backend *base)
 	struct ptrace_task *t;
 	size_t at = 0;
 
-	while ((t = map_walk(&b->tasks, &at)) != NULL)
+	while ((t = map_walk(&b->tasks, &at)) != NULL) {
+		free(t->calling);
 		free(t);
+	}
 	map_deinit(&b->tasks);
 	wait_deinit(b);
 	free(b);
@@ -212,6 +216,9 @@ static const struct backend_ops ops = {
 	.siginfo_set = op_siginfo_set,
 	.regset_get = op_regset_get,
 	.regset_set = op_regset_set,
+	.call_begin = call_begin,
+	.call_again = call_again,
+	.call_end = call_end,
 	.at_call = regs_at_call,
 	.follows = regs_follows,
 	.where = regs_where,

@@ -104,6 +104,17 @@ bool proc_trap_waits(struct backend *base, pid_t tid)
 	       (mask(text, "\nSigPnd:") >> (SIGTRAP - 1) & 1);
 }
 
+bool proc_signals(pid_t tid, uint64_t *pending, uint64_t *blocked)
+{
+	char text[4096];
+
+	if (!read_status(tid, text, sizeof text))
+		return false;
+	*pending = mask(text, "\nSigPnd:");
+	*blocked = mask(text, "\nSigBlk:");
+	return true;
+}
+
 static bool ignored_by_default(int signo)
 {
 	return signo == SIGCHLD || signo == SIGCONT || signo == SIGURG || signo == SIGWINCH;

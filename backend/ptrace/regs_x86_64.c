@@ -5,16 +5,10 @@
 #include <linux/audit.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 
 #include "arch/arch.h"
 #include "backend/ptrace/internal.h"
-
-/* Results that exist only between the kernel and itself: the call will be made again. */
-#define ERESTARTSYS 512
-#define ERESTARTNOINTR 513
-#define ERESTARTNOHAND 514
-#define ERESTART_RESTARTBLOCK 516
+#include "backend/ptrace/regs_x86_64.h"
 
 #define I386_CLOSE 6
 #define I386_EXIT 1
@@ -100,7 +94,7 @@ bool regs_is_interruption(int64_t result)
 	       result == -ERESTART_RESTARTBLOCK || result == -EINTR;
 }
 
-static void put_call(struct user_regs_struct *regs, const struct backend_syscall *call)
+void regs_put_call(struct user_regs_struct *regs, const struct backend_syscall *call)
 {
 	regs->orig_rax = (unsigned long long)call->nr;
 	if (call->arch == arch_i386.id) {
@@ -130,7 +124,7 @@ int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_sysca
 		return r;
 	if (t != NULL)
 		t->entry.nr = -1;
-	put_call(&regs, call);
+	regs_put_call(&regs, call);
 	return set(tid, &regs);
 }
 
@@ -146,7 +140,7 @@ int regs_syscall_restore(struct backend *base, pid_t tid, const struct backend_s
 	/* sigreturn has brought other registers altogether. */
 	if ((int32_t)regs.orig_rax != (int32_t)made->nr)
 		return 0;
-	put_call(&regs, original);
+	regs_put_call(&regs, original);
 	return set(tid, &regs);
 }
 

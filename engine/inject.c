@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* cotrace_syscall(): a session has a task that it holds make a call. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/call.h"
+#include "engine/event.h"
+#include "engine/request.h"
+#include "engine/session.h"
+#include "engine/task.h"
+
+struct injection {
+	struct list in_engine;
+	struct engine *engine;
+	uint64_t task;
+	uint64_t session;
+	struct conn *conn; /* NULL: nobody waits for the answer */
+	uint64_t cookie;
+	struct timer timer;
+	bool timed_out;
+};
+
+static void reply(struct conn *conn, uint64_t cookie, int error, int64_t result)
+{
+	struct wire_r_syscall r = { error, error ? 0 : result };
+	struct wire_writer *w = conn_reply_begin(conn, WIRE_R_SYSCALL, cookie, -1);
+
+	if (w == NULL)
+		return;
+	wire_put_r_syscall(w, &r);
+	conn_reply_finish(conn);
+}
+
+static void free_injection(struct injection *in)
+{
+	list_remove(&in->in_engine);
+	timer_cancel(&in->timer);
+	free(in);
+}
+
+static void done(struct task *t, int error, int64_t result, void *arg)
+{
+	struct injection *in = arg;
+
+	(void)t;
+	if (error == -EINTR && in->timed_out)
+		error = -ETIMEDOUT;
+	if (in->conn != NULL)
+		reply(in->conn, in->cookie, error, result);
+	free_injection(in);
+}
+
+static void cut_short(struct injection *in)
+{
+	struct task *t = task_by_id(in->engine, in->task);
+
+	if (t != NULL)
+		call_cut_short(t);
+}
+
+static void timeout(struct timer *timer)
+{
+	struct injection *in = list_entry(timer, struct injection, timer);
+
+	in->timed_out = true;
+	cut_short(in);
+}
+
+void injections_drop_session(struct engine *e, const struct session *s)
+{
+	list_for_each (&e->injections, node, after) {
+		struct injection *in = list_entry(node, struct injection, in_engine);
+
+		if (in->session != s->id)
+			continue;
+		in->conn = NULL;
+		cut_short(in);
+	}
+}
+
+void injections_drop_conn(struct engine *e, const struct conn *conn)
+{
+	list_for_each (&e->injections, node, after) {
+		struct injection *in = list_entry(node, struct injection, in_engine);
+
+		if (in->conn == conn)
+			in->conn = NULL;
+	}
+}
+
+static int check(struct request *rq, struct task *t)
+{
+	struct rules_party *p = t ? rules_party(&t->rules, rq->session->id) : NULL;
+	int r = request_may_change(rq);
+
+	if (r < 0)
+		return r;
+	if (t == NULL || p == NULL)
+		return -ESRCH;
+	if (rq->header->flags & WIRE_REQUEST_NO_REPLY)
+		return -EINVAL;
+	return task_stands(t) && p->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER) ? 0 : -EBUSY;
+}
+
+static int start(struct request *rq, const struct wire_syscall *m, struct task *t)
+{
+	struct injection *in = calloc(1, sizeof *in);
+	int r;
+
+	if (in == NULL)
+		return -ENOMEM;
+	in->engine = t->engine;
+	in->task = t->id;
+	in->session = rq->session->id;
+	in->conn = rq->conn;
+	in->cookie = rq->header->cookie;
+	list_append(&t->engine->injections, &in->in_engine);
+	r = call_start(t, m->nr, m->args, done, in);
+	if (r < 0)
+		free_injection(in);
+	else if (m->timeout_ns >= 0)
+		timer_set(&t->engine->timers, &in->timer, clock_deadline(m->timeout_ns), timeout);
+	return r;
+}
+
+void request_syscall(struct request *rq, const struct wire_syscall *m)
+{
+	struct task *t = request_task(rq, m->task);
+	int r = check(rq, t);
+
+	if (r == 0)
+		r = start(rq, m, t);
+	if (r < 0 && rq->header->flags & WIRE_REQUEST_NO_REPLY)
+		request_done(rq, r);
+	else if (r < 0)
+		reply(rq->conn, rq->header->cookie, r, 0);
+}
