@@ -17,7 +17,7 @@ help:
 	@echo 'make test          unit, kernel, system tests and lint (T="name ..." for some)'
 	@echo 'make install       PREFIX=$(PREFIX), DESTDIR as usual'
 	@echo 'make bench         cotrace beside its peers, in ratios'
-	@echo 'make fuzz          libFuzzer on instructions, decoder and engine (FUZZ_RUNS=n)'
+	@echo 'make fuzz          libFuzzer on instructions, decoder, engine, expressions (FUZZ_RUNS=n)'
 	@echo 'make campaign      the long tests: 1,000 rounds each'
 	@echo 'make lint          the lints alone; make tidy: clang-tidy; make format: clang-format -i'
 	@echo 'make check-asan    tests under AddressSanitizer and UBSan, in $(BUILD_ASAN)/'
@@ -65,7 +65,7 @@ bench: build
 	@bench/run $(BUILD)
 
 fuzz: $(BUILD_FUZZ)/build.ninja
-	@ninja -C $(BUILD_FUZZ) -j $(JOBS) test/fuzz/fuzz-code test/fuzz/fuzz-decoder test/fuzz/fuzz-engine
+	@ninja -C $(BUILD_FUZZ) -j $(JOBS) test/fuzz/fuzz-code test/fuzz/fuzz-decoder test/fuzz/fuzz-engine test/fuzz/fuzz-agent
 	@test/fuzz/run $(BUILD_FUZZ)
 
 install: build

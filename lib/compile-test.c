@@ -92,6 +92,7 @@ static void a_32_bit_task_has_types_of_32_bits(void **state)
 		{ "(char *)$ecx + 1", 0 },
 		{ "(int *)0 - 1", 0xfffffffc },
 		{ "(int *)8 - (int *)16", UINT64_C(-2) },
+		{ "(char *)0 - (char *)0xffffffff", 1 },
 		{ "(char *)0x80000000 > (char *)0x7fffffff", 1 },
 		{ "(char *)(long long)-1", 0xffffffff },
 		{ "$pc", 0xffffffff80000000 },

@@ -259,6 +259,7 @@ static void jumps_lead_to_instructions(void **state)
 	assert_int_equal(CHECK(AGENT_GOTO, 0, 4, AGENT_CONST8, AGENT_END, AGENT_END),
 			 AGENT_BAD_JUMP);
 	assert_int_equal(CHECK(AGENT_GOTO, 0, 1), AGENT_BAD_JUMP);
+	assert_int_equal(CHECK(AGENT_GOTO, 0, 3), AGENT_BAD_JUMP);
 	assert_int_equal(CHECK(AGENT_GOTO, 0, 6, AGENT_CONST8, 0, AGENT_END), AGENT_BAD_JUMP);
 	assert_int_equal(CHECK(AGENT_GOTO, 0xff, 0xff), AGENT_BAD_JUMP);
 	assert_int_equal(CHECK(AGENT_CONST8, 0, AGENT_IF_GOTO, 1, 0, AGENT_CONST8, 0, AGENT_END),
