@@ -51,7 +51,8 @@ struct ptrace_call {
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
-	uint32_t arch;	     /* of the last stop; 0 before the first */
+	uint32_t arch;	     /* of the call of the last stop; 0 before the first */
+	uint32_t mode;	     /* whose registers it had at the last look; 0: look anew */
 	bool interrupted;    /* a stop was asked for and has not come */
 	uint64_t stopped_at; /* number of its last stop among all */
 	struct list likely;  /* to stop next: in ptrace_wait.expected or .recent */
@@ -154,6 +155,8 @@ ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const vo
 /* regs_<isa>.c: the only places that know registers */
 uint32_t regs_arch_of_audit(uint32_t audit_arch);
 uint32_t regs_arch_of_machine(unsigned elf_machine);
+/* Whose registers a task has that stands; 0: it does not. */
+uint32_t regs_mode(pid_t tid);
 enum backend_trap regs_trap(const siginfo_t *info);
 int regs_where(struct backend *base, pid_t tid, uint64_t *pc, uint64_t *sp);
 bool regs_at_call(struct backend *base, pid_t tid, uint64_t pc);

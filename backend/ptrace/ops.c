@@ -151,10 +151,16 @@ static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const vo
 static uint32_t op_task_arch(struct backend *base, pid_t tid)
 {
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
+	uint32_t mode = t != NULL ? regs_mode(tid) : 0;
 
 	if (t == NULL)
 		return 0;
-	return t->arch ? t->arch : proc_arch(tid);
+	/* Outside of its own calls the kernel takes every task for one of 64 bits. */
+	if (mode != 0)
+		t->mode = mode;
+	else if (t->mode == 0)
+		t->mode = proc_arch(tid);
+	return t->mode;
 }
 
 static int op_signal(struct backend *base, pid_t pid, pid_t tid, int signo, const siginfo_t *info)

@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "arch/arch.h"
 #include "backend/ptrace/internal.h"
@@ -26,6 +27,16 @@ uint32_t regs_arch_of_audit(uint32_t audit_arch)
 uint32_t regs_arch_of_machine(unsigned elf_machine)
 {
 	return elf_machine == EM_X86_64 ? arch_x86_64.id : elf_machine == EM_386 ? arch_i386.id : 0;
+}
+
+uint32_t regs_mode(pid_t tid)
+{
+	struct user_regs_struct regs;
+	struct iovec io = { &regs, sizeof regs };
+
+	if (ptrace_call(PTRACE_GETREGSET, tid, NT_PRSTATUS, (uintptr_t)&io) < 0)
+		return 0;
+	return io.iov_len == sizeof regs ? arch_x86_64.id : arch_i386.id;
 }
 
 static int get(pid_t tid, struct user_regs_struct *regs)

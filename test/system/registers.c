@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <elf.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <unistd.h>
@@ -145,6 +146,30 @@ TEST(a_32_bit_task_has_its_own_registers)
 	CHECK_EQ(value, 77);
 	cotrace_kill(s, 0);
 	target_wait(&t, 2000);
+	cotrace_close(s);
+}
+
+/* 83, 104: at a fault, where the kernel takes every task for one of 64 bits. */
+TEST(a_32_bit_task_is_one_outside_of_its_calls_too)
+{
+	struct cotrace_task_info info;
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+	uint32_t eip = 0;
+
+	puppet_start_as(&t, "puppet-32");
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_subscribe_signals(s, SIGNAL_BIT(SIGSEGV), COTRACE_STOP), 0);
+	puppet_tell(&t, "fault");
+	take_kind(s, &ev, COTRACE_EVENT_SIGNAL);
+	CHECK_EQ(ev.arch, COTRACE_ARCH_I386);
+	CHECK_EQ(cotrace_tasks(s, &info, 1), 1);
+	CHECK_EQ(info.arch, COTRACE_ARCH_I386);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "eip", &eip, 4), 4);
+	CHECK_EQ(eip, ev.pc);
+	CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+	CHECK_EQ(target_wait(&t, 5000), SIGSEGV);
 	cotrace_close(s);
 }
 
