@@ -21,6 +21,7 @@ static const struct command {
 	{ "ps", ps_main, ps_help, "list engines, sessions and held tasks" },
 	{ "end", end_main, end_help, "end a session as if its owner had closed it" },
 	{ "why", why_main, why_help, "say why a process cannot be attached to" },
+	{ "core", core_main, core_help, "write a core file of a running process" },
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

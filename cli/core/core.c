@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* cotrace core */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/core/core.h"
+
+const char core_help[] =
+	"Usage: cotrace core [-afv] [-b MIB] [-o FILE] PID\n"
+	"\n"
+	"Writes a core file of a running process, as the kernel would when it crashed, and\n"
+	"leaves the process as it was. It is held while its registers and memory are copied;\n"
+	"whoever holds it already, or has it stopped by job control, keeps it so.\n"
+	"\n"
+	"  -o, --output=FILE  instead of core.PID; - is standard output\n"
+	"  -f, --force        replace FILE if it exists\n"
+	"  -a, --all          all memory that can be read, whatever coredump_filter says\n"
+	"  -b, --buffer=MIB   keep so much until the process runs again, and write it then: for\n"
+	"                     slow outputs; the default is 0 for a file and 64 for a pipe\n"
+	"  -v, --verbose      say how much was written and how long the process was held\n"
+	"\n"
+	"Exit status: 0 when the core is complete, 1 when it could not be written, 2 for wrong\n"
+	"usage.\n";
+
+#define MIB (1024u * 1024)
+#define BUFFER_MIB_MAX (1024l * 1024)
+
+struct options {
+	const char *output;
+	size_t buffer; /* bytes */
+	bool force, all, verbose, help;
+};
+
+static const struct option long_options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "all", no_argument, NULL, 'a' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "buffer", required_argument, NULL, 'b' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int set_buffer(struct options *o, const char *text)
+{
+	long n = !strcmp(text, "0") ? 0 : parse_number(text);
+
+	if (n < 0 || n > BUFFER_MIB_MAX)
+		return complain(EXIT_USAGE, "-b takes a number from 0 to %ld, not '%s'",
+				BUFFER_MIB_MAX, text);
+	o->buffer = (size_t)n * MIB;
+	return 0;
+}
+
+static int parse(struct options *o, int argc, char **argv)
+{
+	int c, status = 0;
+
+	optind = 0;
+	while (!status && (c = getopt_long(argc, argv, ":o:b:favh", long_options, NULL)) != -1) {
+		if (c == 'o')
+			o->output = optarg;
+		else if (c == 'b')
+			status = set_buffer(o, optarg);
+		else if (c == 'f')
+			o->force = true;
+		else if (c == 'a')
+			o->all = true;
+		else if (c == 'v')
+			o->verbose = true;
+		else if (c == 'h')
+			o->help = true;
+		else if (c == ':')
+			return complain(EXIT_USAGE,
+					"option %s needs a value; see cotrace core "
+					"--help",
+					argv[optind - 1]);
+		else
+			return complain(EXIT_USAGE,
+					"core has no option %s; see cotrace core "
+					"--help",
+					argv[optind - 1]);
+	}
+	if (!status && !o->help && argc - optind != 1)
+		return complain(EXIT_USAGE, "core takes exactly one process id; see cotrace core "
+					    "--help");
+	return status;
+}
+
+/* The architecture is that of the tasks; if they differ in mode, that of the first. */
+static int find_arch(struct core *c)
+{
+	for (size_t i = 0; i < c->snapshot.count && !c->arch; i++)
+		if (c->snapshot.tasks[i].state != COTRACE_TASK_EXITED)
+			c->arch = core_arch_find(c->snapshot.tasks[i].arch);
+	return c->arch ? 0 : -ENOEXEC;
+}
+
+/* While the process is held. */
+static int take(struct core *c, const struct options *o, struct core_file *f)
+{
+	bool target_failed = true;
+	int r = find_arch(c);
+
+	if (!r)
+		r = maps_read(&c->maps, c->snapshot.tid, true);
+	if (!r)
+		r = core_choose(c, core_filter_of(c->snapshot.tid), o->all);
+	if (!r)
+		r = core_take_notes(c);
+	if (r == -EBUSY)
+		return complain(EXIT_FAILURE, "no task of process %d stands still; try again later",
+				(int)c->snapshot.pid);
+	if (!r)
+		r = core_write(c, f, &target_failed);
+	if (!r)
+		return 0;
+	if (target_failed)
+		return snapshot_failed(&c->snapshot, r, "copied");
+	return complain(EXIT_FAILURE, "%s cannot be written: %s", f->path, strerror(-r));
+}
+
+static void report(const struct core *c, const struct options *o, const struct core_file *f)
+{
+	if (c->left_out)
+		complain(0,
+			 "%zu of %zu tasks do not stand still, so their registers are not in the "
+			 "core",
+			 c->left_out, c->snapshot.count);
+	if (!o->verbose)
+		return;
+	complain(0, "%s: %zu tasks, %zu mappings, %.1f MiB stored", f->path, c->snapshot.count,
+		 c->part_count, (double)c->stored / MIB);
+	if (c->unreadable)
+		complain(0, "%llu KiB could not be read", (unsigned long long)c->unreadable / 1024);
+	complain(0, "process %d was held for %.1f ms", (int)c->snapshot.pid,
+		 (double)c->snapshot.held_ns / 1e6);
+}
+
+static int take_core(const struct options *o, pid_t pid)
+{
+	struct core c = { .notes = OUT_NULL };
+	struct core_file f;
+	char name[24];
+	int status;
+
+	status = snapshot_attach(&c.snapshot, pid);
+	if (status)
+		return status;
+	snprintf(name, sizeof name, "core.%d", (int)pid);
+	status = core_file_open(&f, o->output ? o->output : name, o->force, o->buffer);
+	if (!status) {
+		status = snapshot_stop(&c.snapshot, 0);
+		if (!status)
+			status = take(&c, o, &f);
+		snapshot_resume(&c.snapshot);
+		status = core_file_close(&f, status);
+	}
+	if (!status)
+		report(&c, o, &f);
+	snapshot_close(&c.snapshot);
+	maps_free(&c.maps);
+	out_deinit(&c.notes);
+	free(c.parts);
+	return status;
+}
+
+int core_main(int argc, char **argv)
+{
+	struct options o = { .buffer = CORE_BUFFER_DEFAULT };
+	int status = parse(&o, argc, argv);
+	long pid;
+
+	if (status)
+		return status;
+	if (o.help) {
+		fputs(core_help, stdout);
+		return 0;
+	}
+	pid = snapshot_pid(argv[optind]);
+	return pid < 0 ? EXIT_USAGE : take_core(&o, (pid_t)pid);
+}
