@@ -183,10 +183,6 @@ struct backend_ops {
 	 */
 	int (*call_end)(struct backend *b, pid_t tid, const struct backend_event *ev,
 			enum backend_resume *how);
-	/* Whether the task, which stands at @pc, is about to make a system call there. */
-	bool (*at_call)(struct backend *b, pid_t tid, uint64_t pc);
-	/* Whether the instruction at @after comes next after the one at @pc. */
-	bool (*follows)(struct backend *b, pid_t tid, uint64_t pc, uint64_t after);
 	/* Where the task stands. */
 	int (*where)(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp);
 	/* The architecture the task runs now; 0 if not known. */
@@ -194,8 +190,17 @@ struct backend_ops {
 
 	/* Opens the memory file of the program that @pid runs now. An fd or -errno. */
 	int (*memory_open)(struct backend *b, pid_t pid, bool writable);
-	/* Reads memory of a task that stands; as much as there is. Bytes or -errno. */
+	/* Reads memory of a task, standing or not; as much as there is. Bytes or -errno. */
 	ssize_t (*memory_read)(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
+	/* Writes memory of a task that stands with its own rights; all or an error. */
+	ssize_t (*memory_store)(struct backend *b, pid_t tid, uint64_t at, const void *buf,
+				size_t size);
+	/* Whether code is mapped at @at that can be changed without anybody else seeing it. */
+	bool (*may_plant)(struct backend *b, pid_t tid, uint64_t at);
+	/* Where @size bytes are free as near as possible to @at; 0: nowhere. */
+	uint64_t (*gap)(struct backend *b, pid_t tid, uint64_t at, uint64_t size);
+	/* 1: both processes have the same memory; 0: they do not; negative: not known. */
+	int (*same_memory)(struct backend *b, pid_t one, pid_t other);
 	/* Writes through @fd of memory_open(), or by whatever else the kernel allows. */
 	ssize_t (*memory_write)(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,
 				size_t size);

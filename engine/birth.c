@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "engine/break.h"
 #include "engine/event.h"
 #include "engine/session.h"
 #include "engine/task.h"
@@ -78,7 +79,9 @@ static void place(struct task *child, struct task *parent, pid_t pid)
 		p = process_new(e, pid);
 		if (p == NULL)
 			return;
+		space_of_child(p, parent->process, parent->ev.kind);
 		cover_child(p, parent->process);
+		break_inherit(p, parent->process);
 	}
 	task_join_process(child, p);
 }
@@ -182,8 +185,11 @@ static void take_in(struct task *t)
 	}
 	if (p == NULL && pid > 0 && parent != NULL) {
 		p = process_new(e, pid);
-		if (p != NULL)
+		if (p != NULL) {
+			space_of_child(p, parent, BACKEND_FORK);
 			cover_child(p, parent);
+			break_inherit(p, parent);
+		}
 	}
 	if (p != NULL)
 		task_join_process(t, p);

@@ -1,28 +1,341 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
+/* What sessions ask for about breakpoints. */
+#include "engine/break.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
 #include "engine/request.h"
+#include "engine/session.h"
+#include "engine/task.h"
+#include "wire/agent.h"
+
+#define BREAKPOINTS_MAX 65536
+#define PAGE 512u
+
+static void free_expressions(struct breakpoint *b)
+{
+	free(b->condition.code);
+	for (unsigned i = 0; i < COTRACE_BREAK_VALUES_MAX; i++)
+		free(b->values[i].code);
+}
+
+/* Leaves its site, which loses its trap when nobody else wants it. */
+static void leave_site(struct breakpoint *b)
+{
+	struct trap_site *site = b->site;
+
+	if (site == NULL)
+		return;
+	list_remove(&b->in_site);
+	b->site = NULL;
+	if (list_empty(&site->breakpoints))
+		space_unplant(site);
+}
+
+void break_remove(struct breakpoint *b)
+{
+	leave_site(b);
+	list_remove(&b->in_session);
+	list_remove(&b->in_process);
+	b->session->breakpoint_count--;
+	list_for_each (&b->process->tasks, node, after) {
+		struct task *t = list_entry(node, struct task, in_process);
+
+		if (t->hit == b)
+			t->hit = NULL;
+	}
+	free_expressions(b);
+	free(b);
+}
+
+void break_withdraw(struct session *s, const struct process *p)
+{
+	list_for_each (&s->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
+
+		if (p == NULL || b->process == p)
+			break_remove(b);
+	}
+}
+
+static int join_site(struct breakpoint *b)
+{
+	struct process *p = b->process;
+	struct backend *backend = p->engine->backend;
+	const struct arch_code *code =
+		arch_code_by_id(backend->ops->task_arch(backend, process_any_tid(p)));
+	struct trap_site *site = code ? space_add_site(p->space, code, b->addr) : NULL;
+	int r = code == NULL ? -ENODEV : site == NULL ? -ENOMEM : 0;
+
+	if (r == 0 && !site->planted)
+		r = space_plant(site);
+	if (r < 0)
+		return r;
+	list_append(&site->breakpoints, &b->in_site);
+	b->site = site;
+	return 0;
+}
+
+void break_exec(struct process *p, bool gone)
+{
+	list_for_each (&p->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
+
+		/* The memory is gone, and with it the site. */
+		list_remove(&b->in_site);
+		b->site = NULL;
+		if (gone || !(b->flags & COTRACE_BREAK_REPLANT))
+			break_remove(b);
+	}
+}
+
+void break_replant(struct process *p)
+{
+	list_for_each (&p->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
+
+		if (!(b->flags & COTRACE_BREAK_REPLANT))
+			continue;
+		if (b->site == NULL)
+			join_site(b);
+		else
+			space_check(b->site);
+	}
+}
+
+static int copy_expression(struct expression *to, const void *code, size_t size)
+{
+	to->code = malloc(size);
+	if (to->code == NULL)
+		return -ENOMEM;
+	memcpy(to->code, code, size);
+	to->size = size;
+	return 0;
+}
+
+static struct breakpoint *copy_of(const struct breakpoint *b)
+{
+	struct breakpoint *c = calloc(1, sizeof *c);
+	int r = 0;
+
+	if (c == NULL)
+		return NULL;
+	*c = *b;
+	c->in_session = c->in_process = c->in_site = (struct list){ 0 };
+	c->site = NULL;
+	c->condition = (struct expression){ 0 };
+	memset(c->values, 0, sizeof c->values);
+	if (b->condition.code != NULL)
+		r = copy_expression(&c->condition, b->condition.code, b->condition.size);
+	for (unsigned i = 0; i < b->value_count && r == 0; i++)
+		r = copy_expression(&c->values[i], b->values[i].code, b->values[i].size);
+	if (r == 0)
+		return c;
+	free_expressions(c);
+	free(c);
+	return NULL;
+}
+
+static void enlist(struct breakpoint *b)
+{
+	list_append(&b->session->breakpoints, &b->in_session);
+	list_append(&b->process->breakpoints, &b->in_process);
+	b->session->breakpoint_count++;
+}
+
+void break_inherit(struct process *child, const struct process *parent)
+{
+	list_for_each (&parent->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_process), *c;
+
+		if (!(b->flags & COTRACE_BREAK_INHERIT) || b->task ||
+		    session_find_cover(b->session, child) == NULL ||
+		    b->session->breakpoint_count >= BREAKPOINTS_MAX)
+			continue;
+		c = copy_of(b);
+		if (c == NULL)
+			return;
+		c->process = child;
+		c->hits = 0;
+		enlist(c);
+		if (join_site(c) < 0 && !(c->flags & COTRACE_BREAK_REPLANT))
+			break_remove(c);
+	}
+}
+
+static bool has_register(const void *arch, unsigned number)
+{
+	return arch_gdb_register(arch, number) != NULL;
+}
+
+static int take_expression(struct wire_reader *r, size_t size, const struct arch *arch,
+			   struct expression *out)
+{
+	const uint8_t *code = wire_get_bytes(r, size);
+
+	if (code == NULL || agent_check(code, size, has_register, arch) != AGENT_GOOD)
+		return -EINVAL;
+	return copy_expression(out, code, size);
+}
+
+static int take_expressions(struct request *rq, const struct wire_break *m, struct breakpoint *b)
+{
+	struct backend *backend = b->process->engine->backend;
+	const struct arch *arch =
+		arch_by_id(backend->ops->task_arch(backend, process_any_tid(b->process)));
+	int r = arch ? 0 : -ENODEV;
+
+	if (r == 0 && m->condition)
+		r = take_expression(rq->body, m->condition, arch, &b->condition);
+	for (; r == 0 && b->value_count < m->values; b->value_count++) {
+		const void *raw = wire_get_bytes(rq->body, sizeof(uint32_t));
+		uint32_t size = 0;
+
+		if (raw != NULL)
+			memcpy(&size, raw, sizeof size);
+		r = raw ? take_expression(rq->body, size, arch, &b->values[b->value_count])
+			: -EINVAL;
+	}
+	return r == 0 && wire_left(rq->body) ? -EINVAL : r;
+}
+
+static int check_break(const struct request *rq, const struct wire_break *m,
+		       const struct process *p)
+{
+	const uint32_t flags = COTRACE_BREAK_INHERIT | COTRACE_BREAK_REPLANT | COTRACE_BREAK_ONCE |
+			       COTRACE_WATCH_SOFTWARE;
+	int r = request_may_change(rq);
+
+	if (r < 0)
+		return r;
+	if (p == NULL || (m->task && request_task(rq, m->task) == NULL))
+		return -ESRCH;
+	if (m->kind > COTRACE_WATCH_ACCESS ||
+	    (m->mode != COTRACE_NOTE && m->mode != COTRACE_STOP) || (m->flags & ~flags) ||
+	    m->values > COTRACE_BREAK_VALUES_MAX)
+		return -EINVAL;
+	return rq->session->breakpoint_count >= BREAKPOINTS_MAX ? -E2BIG : 0;
+}
+
+static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64_t *id)
+{
+	struct process *p = request_process(rq, m->pid);
+	int r = check_break(rq, m, p);
+	struct breakpoint *b;
+
+	if (r < 0)
+		return r;
+	b = calloc(1, sizeof *b);
+	if (b == NULL)
+		return -ENOMEM;
+	*b = (struct breakpoint){ .session = rq->session,
+				  .process = p,
+				  .kind = m->kind,
+				  .mode = m->mode,
+				  .flags = m->flags,
+				  .length = m->length,
+				  .addr = m->addr,
+				  .task = m->task,
+				  .ignore = m->ignore };
+	b->id = ++p->engine->last_breakpoint;
+	enlist(b);
+	r = take_expressions(rq, m, b);
+	if (r == 0)
+		r = b->kind == COTRACE_BREAK_SOFTWARE ? join_site(b) : -ENODEV;
+	if (r == -EFAULT && (b->flags & COTRACE_BREAK_REPLANT))
+		r = 0;
+	*id = b->id;
+	if (r < 0)
+		break_remove(b);
+	return r;
+}
 
 void request_break(struct request *rq, const struct wire_break *m)
 {
-	(void)m;
-	request_done(rq, -ENOSYS);
+	struct wire_r_break reply = { 0 };
+	struct wire_writer *w;
+
+	reply.error = set_breakpoint(rq, m, &reply.id);
+	if (rq->header->flags & WIRE_REQUEST_NO_REPLY) {
+		request_done(rq, reply.error);
+		return;
+	}
+	w = conn_reply_begin(rq->conn, WIRE_R_BREAK, rq->header->cookie, -1);
+	if (w == NULL)
+		return;
+	wire_put_r_break(w, &reply);
+	conn_reply_finish(rq->conn);
 }
 
 void request_clear(struct request *rq, const struct wire_clear *m)
 {
-	(void)m;
-	request_done(rq, -ENOSYS);
+	int r = request_may_change(rq);
+	bool found = false;
+
+	if (r == 0)
+		list_for_each (&rq->session->breakpoints, node, after) {
+			struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
+
+			if (b->id != m->id)
+				continue;
+			found = true;
+			break_remove(b);
+		}
+	request_done(rq, r == 0 && !found ? -ENOENT : r);
 }
 
 void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
 {
-	(void)m;
-	request_done(rq, -ENOSYS);
+	struct wire_r_breakpoints reply = { 0 };
+	struct wire_writer *w =
+		conn_reply_begin(rq->conn, WIRE_R_BREAKPOINTS, rq->header->cookie, -1);
+	size_t head_at, end;
+
+	if (w == NULL)
+		return;
+	head_at = w->used;
+	wire_put_r_breakpoints(w, &reply);
+	list_for_each (&rq->session->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
+		struct wire_break_info info = { b->id,	 b->addr,   b->hits,	    b->process->pid,
+						b->kind, b->length, b->site != NULL };
+
+		reply.total++;
+		if (b->id <= m->after || reply.count >= PAGE)
+			continue;
+		wire_put_break_info(w, &info);
+		reply.count++;
+	}
+	end = w->used;
+	w->used = head_at;
+	wire_put_r_breakpoints(w, &reply);
+	w->used = end;
+	conn_reply_finish(rq->conn);
 }
 
 void request_sites(struct request *rq, const struct wire_sites *m)
 {
-	(void)m;
-	request_done(rq, -ENOSYS);
+	struct process *p = request_process(rq, m->pid);
+	struct wire_r_sites reply = { .error = -ESRCH };
+	struct wire_writer *w;
+	int fd = -1;
+
+	if (p != NULL) {
+		reply.error = space_table(p->space);
+		if (reply.error == 0) {
+			fd = fcntl(p->space->table.fd, F_DUPFD_CLOEXEC, 0);
+			reply.error = fd < 0 ? -errno : 0;
+		}
+		reply.generation = p->generation;
+	}
+	w = conn_reply_begin(rq->conn, WIRE_R_SITES, rq->header->cookie, fd);
+	if (w == NULL)
+		return;
+	wire_put_r_sites(w, &reply);
+	conn_reply_finish(rq->conn);
 }

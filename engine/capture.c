@@ -6,6 +6,7 @@
 
 #include "arch/arch.h"
 #include "engine/event.h"
+#include "engine/space.h"
 
 #define CAPTURE_SETS_MAX 8192 /* per session */
 #define STRING_STEP 256	      /* most strings end within it */
@@ -68,8 +69,7 @@ int capture_set(struct session *s, uint32_t arch, int64_t nr, const struct wire_
 
 static size_t read_memory(struct piece *p, uint64_t at, void *buf, size_t size)
 {
-	struct backend *b = p->task->engine->backend;
-	ssize_t n = size ? b->ops->memory_read(b, p->task->tid, at, buf, size) : 0;
+	ssize_t n = size ? space_read(p->task, at, buf, size) : 0;
 
 	return n < 0 ? 0 : (size_t)n;
 }

@@ -9,6 +9,7 @@
 #include "engine/event.h"
 #include "engine/request.h"
 #include "engine/session.h"
+#include "engine/space.h"
 #include "engine/task.h"
 
 #define REGSET_MAX 16384
@@ -255,7 +256,6 @@ static void memory_changed(struct session *s)
 
 void request_memory_write(struct request *rq, const struct wire_memory_write *m)
 {
-	struct backend *b = rq->conn->engine->backend;
 	struct process *p = request_process(rq, m->pid);
 	struct wire_r_memory_write reply = { 0 };
 	size_t size = wire_left(rq->body);
@@ -267,8 +267,7 @@ void request_memory_write(struct request *rq, const struct wire_memory_write *m)
 	if (n == 0 && m->generation && m->generation != p->generation)
 		n = -ESTALE;
 	if (n == 0)
-		n = b->ops->memory_write(b, process_any_tid(p), p->mem_write, m->addr,
-					 wire_get_bytes(rq->body, size), size);
+		n = space_write(p, m->addr, wire_get_bytes(rq->body, size), size);
 	reply.error = n < 0 ? (int32_t)n : 0;
 	reply.written = n > 0 ? (uint32_t)n : 0;
 	if (n > 0) {

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "engine/conn.h"
 #include "engine/session.h"
+#include "engine/space.h"
 #include "engine/task.h"
 
 #define READY_MAX 64
@@ -41,6 +42,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	list_init(&e->orphans);
 	list_init(&e->deaths);
 	list_init(&e->waiters);
+	list_init(&e->wakes);
 	list_init(&e->injections);
 	timers_init(&e->timers);
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -136,6 +138,7 @@ void engine_turn(struct engine *e, uint64_t deadline)
 	if (r != 1 || !list_empty(&e->timers.list))
 		timers_fire(&e->timers, clock_now_ns());
 	birth_deaths(e);
+	space_wake_all(e);
 	conn_sweep(e);
 	birth_deaths(e);
 	/* When all is over, the end of this process lets everything go undisturbed. */
@@ -153,8 +156,8 @@ static bool let_go_softly(struct engine *e)
 {
 	uint64_t until = clock_now_ns() + LEAVE_NS;
 
-	for (unsigned turn = 0; e->stopping_at_calls || e->disturbed || e->calls;
-	     turn++) {
+	for (unsigned turn = 0;
+	     e->stopping_at_calls || e->disturbed || e->spaces_used || e->calls; turn++) {
 		struct process *p;
 		size_t at = 0;
 
@@ -166,6 +169,7 @@ static bool let_go_softly(struct engine *e)
 			while ((p = map_walk(&e->processes, &at)) != NULL)
 				process_let_go_softly(p);
 		engine_turn(e, until);
+		process_discard_empty(e);
 	}
 	return !wanted(e);
 }

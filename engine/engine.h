@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "arch/code.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "engine/backend.h"
@@ -25,6 +26,7 @@
 
 #define ENGINE_ARCHS 4	    /* enum cotrace_arch, ANY included */
 #define ENGINE_SET_WORDS 16 /* words of a set of system calls */
+#define TASK_REGS_MAX 512   /* bytes of general registers of any architecture */
 #define ENGINE_EXIT_STOP_NS (2 * CLOCK_SECOND)
 #define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
 
@@ -48,6 +50,9 @@ struct engine {
 	size_t pokes;	  /* tasks interrupted so that a subscription takes effect */
 	size_t disturbed; /* tasks that are */
 	size_t stopping_at_calls;
+	size_t spaces_used; /* spaces whose tasks may carry traps of the engine */
+	uint64_t last_breakpoint;
+	struct list wakes; /* spaces whose tasks may go on */
 	size_t conn_count;
 	struct list waiters;
 	struct list injections; /* calls into targets that sessions wait for */
@@ -62,7 +67,10 @@ struct process {
 	pid_t pid;
 	struct list tasks;
 	size_t task_count;
-	struct list covers;		       /* sessions whose target it is in */
+	struct list covers; /* sessions whose target it is in */
+	struct list breakpoints;
+	struct space *space;
+	struct list in_space;
 	uint64_t generation;		       /* programs it has run */
 	int mem_read, mem_write;	       /* of the program of this generation; -1: none */
 	uint64_t changes;		       /* writes by sessions */
@@ -119,6 +127,37 @@ struct task {
 	bool call_broken;    /* it ended by an interruption: it may be made again */
 	uint64_t call_pc;
 
+	/* Its registers at this stop, as far as they were looked at: regs.c. */
+	struct {
+		uint8_t set[TASK_REGS_MAX];
+		size_t size; /* 0: not read */
+		bool dirty;
+	} regs;
+
+	/* The step it is making: step.c. */
+	struct {
+		struct code_instruction insn;
+		uint64_t pc, at; /* of the program, and where it is executed */
+		uint8_t end;
+		bool fix;     /* what it shows of being stepped is to be put right */
+		bool virtual; /* it was acted out */
+		uint8_t before[TASK_REGS_MAX];
+	} step;
+
+	/* Traps: hit.c, past.c. */
+	struct breakpoint *hit; /* to be told of */
+	uint64_t passed;	/* site that it stands at, and of which all were told */
+	uint64_t slot_of;	/* site whose slot it runs in */
+	uint64_t site_call;	/* site whose system call it is in */
+	struct {
+		uint64_t at, sp;
+	} unfinished;  /* site whose instruction a signal handler keeps waiting */
+	bool own_trap; /* it executed the program's own trap in a slot */
+	bool listened; /* it ran, but was stopped by job control */
+	bool lifted;   /* it steps in place, the trap is out */
+	bool lift_due; /* others had their time to stand */
+	bool in_vfork; /* it waits for its child */
+
 	bool announced; /* every session has its parent's event */
 	bool died;	/* before that; with exit_status */
 	int exit_status;
@@ -132,7 +171,6 @@ struct task {
 	bool stops_at_calls;	  /* as it was resumed */
 	bool steps;		  /* as it was resumed */
 	bool steps_call;	  /* ... but so that its system call is seen */
-	uint64_t step_pc;	  /* from where */
 	uint64_t creator;	  /* task id */
 	struct task *parent;	  /* at whose stop it is to be announced */
 	struct task *unannounced; /* the child that this stop announces */
@@ -179,6 +217,8 @@ struct session {
 	uint64_t signal_note, signal_stop;
 	struct call_set calls[ENGINE_ARCHS][2];
 	bool wants_syscalls;
+	struct list breakpoints;
+	size_t breakpoint_count;
 	struct map captures; /* (arch, nr, phase) -> struct capture_set */
 
 	struct queue queue;

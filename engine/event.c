@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "engine/break.h"
 #include "engine/conn.h"
 #include "engine/session.h"
 #include "rules/told.h"
@@ -46,6 +47,9 @@ static void put_payload(struct wire_writer *w, const struct event *ev)
 	case COTRACE_EVENT_JOB_STOP:
 	case COTRACE_EVENT_JOB_CONTINUE:
 		wire_put_e_job(w, &ev->job);
+		break;
+	case COTRACE_EVENT_BREAKPOINT:
+		wire_put_e_breakpoint(w, &ev->breakpoint);
 		break;
 	case COTRACE_EVENT_STEP:
 		wire_put_e_step(w, &ev->step);
@@ -94,13 +98,19 @@ static bool is_note(const struct event *ev)
 	       ev->kind < COTRACE_EVENT_LOST;
 }
 
+static bool has_captures(const struct session *s, const struct event *ev)
+{
+	if (ev->kind == COTRACE_EVENT_BREAKPOINT)
+		return ev->task->hit->value_count != 0;
+	return (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY ||
+		ev->kind == COTRACE_EVENT_SYSCALL_EXIT) &&
+	       s->captures.count && ev->task->state == TASK_STANDING && capture_wanted(s, ev->task);
+}
+
 /* Encodes the event into the queue. The number of captures is known only afterwards. */
 static uint64_t put(struct session *s, struct event *ev, uint64_t now)
 {
-	bool captures = (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY ||
-			 ev->kind == COTRACE_EVENT_SYSCALL_EXIT) &&
-			s->captures.count && ev->task->state == TASK_STANDING &&
-			capture_wanted(s, ev->task);
+	bool captures = has_captures(s, ev);
 	struct wire_writer *w = queue_reserve(&s->queue, FIXED_MAX + (captures ? CAPTURES_MAX : 0),
 					      ev->fd >= 0, ev->fd);
 	struct wire_event_head head = head_of(ev, now);
@@ -113,7 +123,9 @@ static uint64_t put(struct session *s, struct event *ev, uint64_t now)
 	wire_put_event_head(w, &head);
 	put_payload(w, ev);
 	if (captures) {
-		head.captured = capture_take(s, ev->task, w);
+		head.captured = ev->kind == COTRACE_EVENT_BREAKPOINT
+					? hit_values((struct task *)ev->task, w)
+					: capture_take(s, ev->task, w);
 		end = w->used;
 		w->used = head_at;
 		wire_put_event_head(w, &head);
@@ -218,6 +230,8 @@ enum cotrace_mode event_interest(const struct session *s, const struct task *t)
 		mode = s->signal_stop & bit   ? COTRACE_STOP
 		       : s->signal_note & bit ? COTRACE_NOTE
 					      : COTRACE_OFF;
+	} else if (t->kind == COTRACE_EVENT_BREAKPOINT) {
+		mode = hit_interest((struct session *)s, (struct task *)t);
 	} else if (t->kind == COTRACE_EVENT_STEP) {
 		mode = stepped(s, t) ? COTRACE_STOP : COTRACE_OFF;
 	} else {
@@ -322,6 +336,10 @@ void event_of_stop(const struct task *t, struct event *ev)
 		break;
 	case COTRACE_EVENT_JOB_STOP:
 		ev->job.signo = t->ev.job.signo;
+		break;
+	case COTRACE_EVENT_BREAKPOINT:
+		ev->breakpoint.id = t->hit->id;
+		ev->breakpoint.hits = t->hit->hits;
 		break;
 	case COTRACE_EVENT_STEP: /* its kind is the party's */
 		break;

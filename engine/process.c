@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/break.h"
 #include "engine/event.h"
 #include "engine/session.h"
 #include "engine/task.h"
@@ -23,6 +24,7 @@ struct process *process_by_pid(struct engine *e, pid_t pid)
 struct process *process_new(struct engine *e, pid_t pid)
 {
 	struct process *p = calloc(1, sizeof *p);
+	struct space *space;
 
 	if (p == NULL || map_put(&e->processes, (uint64_t)pid, p) < 0) {
 		free(p);
@@ -35,6 +37,15 @@ struct process *process_new(struct engine *e, pid_t pid)
 	list_init(&p->tasks);
 	list_init(&p->covers);
 	list_init(&p->late_exits);
+	list_init(&p->breakpoints);
+	p->space = NULL;
+	space = space_new(e);
+	if (space == NULL) {
+		map_take(&e->processes, (uint64_t)pid);
+		free(p);
+		return NULL;
+	}
+	space_enter(space, p);
 	return p;
 }
 
@@ -42,6 +53,8 @@ void process_discard(struct process *p)
 {
 	map_take(&p->engine->processes, (uint64_t)p->pid);
 	list_remove(&p->in_releases);
+	break_exec(p, true);
+	space_enter(NULL, p);
 	fd_close(p->mem_read);
 	fd_close(p->mem_write);
 	list_for_each (&p->late_exits, node, after) /* NOLINT(clang-analyzer-unix.Malloc) */
@@ -188,13 +201,24 @@ void process_release_all(struct engine *e)
 	}
 }
 
+void process_discard_empty(struct engine *e)
+{
+	list_for_each (&e->releases, node, after) {
+		struct process *p = list_entry(node, struct process, in_releases);
+
+		if (p->task_count == 0 && list_empty(&p->covers))
+			process_discard(p);
+	}
+}
+
 void process_let_go_softly(struct process *p)
 {
 	p->partial = true;
 	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
-		if (!t->stops_at_calls && !t->disturbed)
+		/* One that may have run into a trap must not be left alone with it. */
+		if (!t->stops_at_calls && !t->disturbed && !p->space->used)
 			continue;
 		t->detaching = true;
 		task_interrupt(t);

@@ -3,9 +3,13 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "engine/break.h"
 #include "engine/call.h"
 #include "engine/event.h"
+#include "engine/past.h"
+#include "engine/regs.h"
 #include "engine/session.h"
+#include "engine/step.h"
 #include "engine/task.h"
 
 static void exit_stop_over(struct timer *timer)
@@ -45,6 +49,7 @@ static void ask(struct task *t, struct rules_party *p)
 	}
 	if (is_overdue(t))
 		mode = COTRACE_NOTE;
+	regs_flush(t);
 	event_of_stop(t, &ev);
 	if (t->kind == COTRACE_EVENT_STEP)
 		ev.step.kind = step;
@@ -58,6 +63,7 @@ static void ask(struct task *t, struct rules_party *p)
 	if (mode == COTRACE_NOTE) {
 		rules_told(&t->rules, p);
 		event_emit(s, &ev);
+		hit_told(t);
 		if (s->queue_full && !(s->flags & COTRACE_LOSSY) && !is_overdue(t)) {
 			rules_hold(&t->rules, p, RULES_HOLD_QUEUE);
 			task_note_hold(p, t->kind, 0);
@@ -68,6 +74,7 @@ static void ask(struct task *t, struct rules_party *p)
 	/* The offer first: a queue that is flushed can let tasks run, this one too. */
 	rules_offered(&t->rules, p);
 	seq = event_emit(s, &ev);
+	hit_told(t);
 	if (seq != 0) {
 		task_note_hold(p, t->kind, seq);
 		return;
@@ -146,6 +153,7 @@ static void run(struct task *t)
 	int signo = 0;
 
 	timer_cancel(&t->timer);
+	regs_flush(t);
 	if (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->flags & COTRACE_EV_DENIED)) {
 		b->ops->syscall_deny(b, t->tid, t->denied_result);
 		t->call_denied = true;
@@ -162,6 +170,11 @@ static void run(struct task *t)
 		return;
 	sync_exit_stops(t);
 	how = how_to_run(t);
+	past_run(t, &how);
+	regs_flush(t);
+	regs_forget(t);
+	t->listened = how == BACKEND_LISTEN;
+	t->in_vfork = t->ev.kind == BACKEND_VFORK;
 	t->state = TASK_RUNNING;
 	t->kind = 0;
 	task_set_stops_at_calls(t, how == BACKEND_SYSCALLS);
@@ -179,8 +192,10 @@ void task_proceed(struct task *t)
 			ask(t, p);
 		if (t->unannounced != NULL && rules_all_asked(&t->rules))
 			birth_announced(t);
-		if (!rules_may_run(&t->rules))
+		if (!rules_may_run(&t->rules) || call_busy(t) || !past_ready(t)) {
+			regs_flush(t);
 			return;
+		}
 	} while (step_follows(t));
 	rules_run(&t->rules);
 	run(t);

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/break.h"
 #include "engine/conn.h"
 #include "engine/event.h"
 #include "engine/task.h"
@@ -57,6 +58,7 @@ struct session *session_new(struct engine *e, struct conn *main)
 	s->queue_deadline_ns = ENGINE_QUEUE_DEADLINE_NS;
 	list_init(&s->channels);
 	list_init(&s->covers);
+	list_init(&s->breakpoints);
 	queue_init(&s->queue);
 	list_append(&e->sessions, &s->in_engine);
 	return s;
@@ -279,6 +281,7 @@ static void withdraw(struct session *s)
 	/* Not answered: what they wait for will not be. */
 	waiters_drop(e, s);
 	close_action(s);
+	break_withdraw(s, NULL);
 	while (!list_empty(&s->covers)) {
 		struct cover *c = list_entry(s->covers.next, struct cover, in_session);
 		struct process *p = c->process;

@@ -7,12 +7,17 @@
 #include <errno.h>
 
 #include "base/fd.h"
+#include "base/log.h"
+#include "engine/break.h"
 #include "engine/call.h"
 #include "engine/event.h"
+#include "engine/past.h"
+#include "engine/regs.h"
 #include "engine/session.h"
+#include "engine/step.h"
 #include "engine/task.h"
 
-static void stand(struct task *t, const struct backend_event *ev, uint32_t kind)
+void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 {
 	bool to_kernel = ev->kind == BACKEND_SYSCALL_ENTRY;
 
@@ -61,6 +66,7 @@ static void tell_kept_exit(struct task *t)
 void task_registers_written(struct task *t)
 {
 	t->regs_written = true;
+	regs_forget(t);
 	t->engine->backend->ops->where(t->engine->backend, t->tid, &t->ev.pc, &t->ev.sp);
 	tell_kept_exit(t); /* it may be another call now, and is judged anew */
 }
@@ -76,7 +82,7 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	/* A call that was judged already and that nobody could have changed since. */
 	if (!again)
 		tell_kept_exit(t);
-	stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
+	task_stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
 	t->call_suspended = false;
 	t->in_call = true;
 	t->call_denied = t->call_replaced = false;
@@ -106,7 +112,7 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 		!b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
 	suspended = again && !replaced; /* a replaced one is judged anew, so this one ends */
 	task_set_disturbed(t, false);
-	stand(t, ev, t->in_call && !suspended ? COTRACE_EVENT_SYSCALL_EXIT : 0);
+	task_stand(t, ev, t->in_call && !suspended ? COTRACE_EVENT_SYSCALL_EXIT : 0);
 	t->call.result = ev->syscall.result;
 	t->call.is_error = ev->syscall.is_error;
 	if (t->call_denied)
@@ -138,13 +144,14 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
 
-	/* A step was made, and its trap comes next: that is the better stop. */
-	if (t->steps && b->ops->trap_waits(b, t->tid)) {
+	/* A trap was hit, or a step made, and tells of it next: that is the better stop. */
+	if ((t->steps || (t->process && t->process->space->used)) &&
+	    b->ops->trap_waits(b, t->tid)) {
 		b->ops->resume(b, t->tid, BACKEND_RUN, 0);
 		return;
 	}
 	task_set_disturbed(t, false);
-	stand(t, ev, 0);
+	task_stand(t, ev, 0);
 	if (t->job_stopped)
 		task_job_continued(t);
 	t->restarting = b->ops->put_back(b, t->tid);
@@ -160,8 +167,22 @@ static void on_job_stop(struct task *t, const struct backend_event *ev)
 	bool again = t->job_stopped;
 
 	task_set_disturbed(t, false);
-	stand(t, ev, again ? 0 : COTRACE_EVENT_JOB_STOP);
+	task_stand(t, ev, again ? 0 : COTRACE_EVENT_JOB_STOP);
 	t->job_stopped = true;
+}
+
+/* All that was in the memory is gone. */
+static void new_program(struct task *t, struct process *p)
+{
+	struct space *space = space_new(p->engine);
+
+	t->passed = t->slot_of = t->site_call = t->unfinished.at = 0;
+	t->hit = NULL;
+	if (space == NULL)
+		return;
+	break_exec(p, false);
+	space_enter(space, p);
+	break_replant(p);
 }
 
 static void on_exec(struct engine *e, struct task *t, const struct backend_event *ev)
@@ -179,12 +200,13 @@ static void on_exec(struct engine *e, struct task *t, const struct backend_event
 	}
 	task_set_disturbed(t, false);
 	t->call_replaced = false;
+	new_program(t, p);
 	p->generation++;
 	p->changes++;
 	p->group_exiting = false;
 	t->job_stopped = false;
 	process_late_exits_told(p, COTRACE_EXIT_EXEC);
-	stand(t, ev, COTRACE_EVENT_EXEC);
+	task_stand(t, ev, COTRACE_EVENT_EXEC);
 	if (p->spawner != NULL) {
 		struct rules_party *party = rules_party(&t->rules, p->spawner->id);
 
@@ -220,25 +242,30 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 {
 	tell_kept_exit(t);
 	task_set_disturbed(t, false);
-	stand(t, ev, COTRACE_EVENT_SIGNAL);
+	task_stand(t, ev, COTRACE_EVENT_SIGNAL);
 	t->signo = ev->siginfo.si_signo;
 }
 
 /* A trap of the engine's own making; else it is a signal of the program. */
-static void on_trap(struct task *t, const struct backend_event *ev)
+static void on_trap(struct task *t, struct backend_event *ev)
 {
+	log_debug("trap %d of %d at %lx", (int)ev->trap, (int)t->tid, (unsigned long)ev->pc);
+	if (ev->trap == BACKEND_TRAP_CODE && hit_trap(t, ev)) {
+		task_set_disturbed(t, false);
+		return;
+	}
 	if (!step_ends(t, ev)) {
 		on_signal(t, ev);
 		return;
 	}
 	tell_kept_exit(t);
 	task_set_disturbed(t, false);
-	stand(t, ev, COTRACE_EVENT_STEP);
+	task_stand(t, ev, COTRACE_EVENT_STEP);
 	if (!step_done(t))
 		t->kind = 0;
 }
 
-static void dispatch(struct task *t, const struct backend_event *ev)
+static void dispatch(struct task *t, struct backend_event *ev)
 {
 	switch (ev->kind) {
 	case BACKEND_SYSCALL_ENTRY:
@@ -262,19 +289,19 @@ static void dispatch(struct task *t, const struct backend_event *ev)
 	case BACKEND_FORK:
 	case BACKEND_VFORK:
 	case BACKEND_CLONE:
-		stand(t, ev, COTRACE_EVENT_CLONE);
+		task_stand(t, ev, COTRACE_EVENT_CLONE);
 		birth_event(t, ev);
 		break;
 	case BACKEND_VFORK_DONE:
-		stand(t, ev, COTRACE_EVENT_VFORK_DONE);
+		task_stand(t, ev, COTRACE_EVENT_VFORK_DONE);
 		break;
 	case BACKEND_EXITING:
-		stand(t, ev, COTRACE_EVENT_TASK_EXIT);
+		task_stand(t, ev, COTRACE_EVENT_TASK_EXIT);
 		task_limit_exit_stop(t);
 		death_exiting(t);
 		break;
 	default:
-		stand(t, ev, 0);
+		task_stand(t, ev, 0);
 	}
 }
 
@@ -287,9 +314,25 @@ static struct task *task_of_event(struct engine *e, const struct backend_event *
 	return t ? t : task_by_tid(e, ev->tid);
 }
 
+/* Nothing of what the engine did to get it past a trap is to be seen. */
+static void settle(struct task *t, struct backend_event *ev)
+{
+	bool same_place = (t->lifted || t->listened) && t->passed == ev->pc;
+
+	regs_forget(t);
+	t->in_vfork = false;
+	past_lifted(t);
+	if (!same_place)
+		t->passed = 0;
+	if (t->unfinished.at && ev->sp > t->unfinished.sp)
+		t->unfinished.at = 0; /* that frame has been left */
+	past_settle(t, ev);
+}
+
 void task_event(struct engine *e, const struct backend_event *ev)
 {
 	struct task *t = task_of_event(e, ev);
+	struct backend_event now = *ev;
 
 	if (ev->kind == BACKEND_DEAD) {
 		if (t != NULL && t->announced)
@@ -313,15 +356,19 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		rules_died(&t->rules);
 		t->rules.phase = RULES_RUNNING;
 	}
+	settle(t, &now);
 	if (ev->kind == BACKEND_EXEC && t->process != NULL) {
 		/* First who may see the new program at all. */
 		guard_exec(t->process);
-		on_exec(e, t, ev);
+		on_exec(e, t, &now);
 	} else {
-		dispatch(t, ev);
+		dispatch(t, &now);
 	}
+	if (t->process != NULL && t->process->space->lifting != NULL)
+		space_wake(t->process->space);
 	if (!task_stands(t))
 		return;
+	regs_flush(t);
 	task_tell_holders(t);
 	task_proceed(t);
 }

@@ -19,6 +19,8 @@ void process_release_all(struct engine *e);
  * detached one by one.
  */
 void process_let_go_softly(struct process *p);
+/* Those that have been let go completely. */
+void process_discard_empty(struct engine *e);
 /* Forgets it; it has no tasks and no covers. */
 void process_discard(struct process *p);
 /*
@@ -39,6 +41,7 @@ struct task *task_new(struct engine *e, struct process *p, pid_t tid);
 void task_free(struct task *t);
 void task_join_process(struct task *t, struct process *p);
 /* stop.c: what the backend reported. */
+void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind);
 void task_event(struct engine *e, const struct backend_event *ev);
 /* run.c: goes on with the turns at a stop, and lets the task run when nothing is in the way. */
 void task_proceed(struct task *t);
@@ -73,16 +76,6 @@ bool task_stands(const struct task *t);
 
 /* It was stopped by job control, and is no more. */
 void task_job_continued(struct task *t);
-
-/* step.c */
-/* How it is to be resumed so that it steps. */
-enum backend_resume step_begin(struct task *t, bool sees_calls);
-/* A trap while it steps: whether it is the end of a step. */
-bool step_ends(struct task *t, const struct backend_event *ev);
-/* It stands after a step: marks those who learn of it; whether there are any. */
-bool step_done(struct task *t);
-/* The end of its system call was a step as well, of which nobody has been told. */
-bool step_follows(struct task *t);
 
 /* birth.c: children and their announcement */
 void birth_event(struct task *parent, const struct backend_event *ev);

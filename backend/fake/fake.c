@@ -277,20 +277,27 @@ static bool trap_waits(struct backend *b, pid_t tid)
 	return t && t->trap_waits;
 }
 
-static bool at_call(struct backend *b, pid_t tid, uint64_t pc)
-{
-	struct fake_task *t = fake_task(fake_of(b), tid);
-
-	(void)pc;
-	return t && t->at_call;
-}
-
-/* All instructions are one byte long here. */
-static bool follows(struct backend *b, pid_t tid, uint64_t pc, uint64_t after)
+static bool may_plant(struct backend *b, pid_t tid, uint64_t at)
 {
 	(void)b;
 	(void)tid;
-	return after == pc + 1;
+	return at >= FAKE_MEMORY_AT && at < FAKE_MEMORY_AT + FAKE_MEMORY;
+}
+
+static uint64_t gap(struct backend *b, pid_t tid, uint64_t at, uint64_t size)
+{
+	(void)b;
+	(void)tid;
+	(void)at;
+	(void)size;
+	return 0;
+}
+
+static int same_memory(struct backend *b, pid_t one, pid_t other)
+{
+	(void)one;
+	(void)other;
+	return fake_of(b)->same_memory;
 }
 
 static int where(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp)
@@ -397,8 +404,6 @@ static const struct backend_ops ops = {
 	.call_begin = call_begin,
 	.call_again = call_again,
 	.call_end = call_end,
-	.at_call = at_call,
-	.follows = follows,
 	.where = where,
 	.disposition = disposition,
 	.syscall_get = fake_syscall_get,
@@ -413,6 +418,10 @@ static const struct backend_ops ops = {
 	.memory_open = fake_memory_open,
 	.memory_read = fake_memory_read,
 	.memory_write = fake_memory_write,
+	.memory_store = fake_memory_store,
+	.may_plant = may_plant,
+	.gap = gap,
+	.same_memory = same_memory,
 	.signal = send_signal,
 	.close = close_all,
 };

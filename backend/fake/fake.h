@@ -56,7 +56,6 @@ struct fake_task {
 	bool can_put_back;	 /* what put_back() will say */
 	bool signal_waits;	 /* what signal_waits() will say */
 	bool trap_waits;	 /* what trap_waits() will say */
-	bool at_call;		 /* what at_call() will say */
 	enum backend_kind kind;	 /* where it stands */
 	enum backend_kind called_at; /* where it stood when a call into it began */
 	unsigned way_back;	 /* events that call_end() lets pass before it is there */
@@ -98,9 +97,10 @@ struct fake {
 		unsigned times;
 	} failures[FAKE_OPS];
 	enum backend_disposition dispositions[65];
-	pid_t tracer; /* not 0: another tracer has everything */
-	bool answers; /* interrupt() makes the task stop by itself */
-	int epoll;    /* the fds watched */
+	pid_t tracer;	 /* not 0: another tracer has everything */
+	int same_memory; /* what same_memory() will say */
+	bool answers;	 /* interrupt() makes the task stop by itself */
+	int epoll;	 /* the fds watched */
 	unsigned illegal;
 	char complaint[120]; /* the first illegal call */
 };

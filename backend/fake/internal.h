@@ -24,6 +24,7 @@ int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf,
 uint32_t fake_task_arch(struct backend *b, pid_t tid);
 int fake_memory_open(struct backend *b, pid_t pid, bool writable);
 ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
+ssize_t fake_memory_store(struct backend *b, pid_t tid, uint64_t at, const void *buf, size_t size);
 ssize_t fake_memory_write(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,
 			  size_t size);
 

@@ -51,9 +51,9 @@ struct ptrace_call {
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
-	uint32_t arch;	     /* of the call of the last stop; 0 before the first */
-	uint32_t mode;	     /* whose registers it had at the last look; 0: look anew */
-	bool interrupted;    /* a stop was asked for and has not come */
+	uint32_t arch;	  /* of its system calls, at the last stop; 0 before the first */
+	uint32_t runs;	  /* what its instructions were when it was last asked for; 0: not known */
+	bool interrupted; /* a stop was asked for and has not come */
 	uint64_t stopped_at; /* number of its last stop among all */
 	struct list likely;  /* to stop next: in ptrace_wait.expected or .recent */
 	struct ptrace_put_back put_back;
@@ -152,15 +152,20 @@ ssize_t mem_read(struct backend *base, pid_t tid, uint64_t at, void *buf, size_t
 ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const void *buf,
 		  size_t size);
 
+ssize_t mem_store(struct backend *base, pid_t tid, uint64_t at, const void *buf, size_t size);
+
+/* maps.c */
+bool maps_may_plant(struct backend *base, pid_t tid, uint64_t at);
+uint64_t maps_gap(struct backend *base, pid_t tid, uint64_t at, uint64_t size);
+int maps_same_memory(struct backend *base, pid_t one, pid_t other);
+
 /* regs_<isa>.c: the only places that know registers */
 uint32_t regs_arch_of_audit(uint32_t audit_arch);
+/* What a task that stands executes; 0: it does not stand. */
+uint32_t regs_arch(pid_t tid);
 uint32_t regs_arch_of_machine(unsigned elf_machine);
-/* Whose registers a task has that stands; 0: it does not. */
-uint32_t regs_mode(pid_t tid);
 enum backend_trap regs_trap(const siginfo_t *info);
 int regs_where(struct backend *base, pid_t tid, uint64_t *pc, uint64_t *sp);
-bool regs_at_call(struct backend *base, pid_t tid, uint64_t pc);
-bool regs_follows(struct backend *base, pid_t tid, uint64_t pc, uint64_t after);
 bool regs_is_restart_call(const struct backend_syscall *call);
 bool regs_is_interruption(int64_t result);
 int regs_syscall_set(struct backend *base, pid_t tid, const struct backend_syscall *call);

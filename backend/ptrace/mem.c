@@ -43,6 +43,15 @@ ssize_t mem_read(struct backend *base, pid_t tid, uint64_t at, void *buf, size_t
 	return n < 0 ? -errno : n;
 }
 
+ssize_t mem_store(struct backend *base, pid_t tid, uint64_t at, const void *buf, size_t size)
+{
+	struct iovec local = { (void *)buf, size }, remote = { (void *)(uintptr_t)at, size };
+	ssize_t n = process_vm_writev(tid, &local, 1, &remote, 1, 0);
+
+	(void)base;
+	return n < 0 ? -errno : n;
+}
+
 /* Pages that cannot be written through the file are reached a word at a time, if at all. */
 static ssize_t poke(pid_t tid, uint64_t at, const unsigned char *buf, size_t size)
 {

@@ -151,16 +151,15 @@ static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const vo
 static uint32_t op_task_arch(struct backend *base, pid_t tid)
 {
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
-	uint32_t mode = t != NULL ? regs_mode(tid) : 0;
+
+	uint32_t now;
 
 	if (t == NULL)
 		return 0;
-	/* Outside of its own calls the kernel takes every task for one of 64 bits. */
-	if (mode != 0)
-		t->mode = mode;
-	else if (t->mode == 0)
-		t->mode = proc_arch(tid);
-	return t->mode;
+	now = regs_arch(tid);
+	if (now)
+		t->runs = now;
+	return t->runs ? t->runs : proc_arch(tid);
 }
 
 static int op_signal(struct backend *base, pid_t pid, pid_t tid, int signo, const siginfo_t *info)
@@ -225,13 +224,15 @@ static const struct backend_ops ops = {
 	.call_begin = call_begin,
 	.call_again = call_again,
 	.call_end = call_end,
-	.at_call = regs_at_call,
-	.follows = regs_follows,
 	.where = regs_where,
 	.task_arch = op_task_arch,
 	.memory_open = mem_open,
 	.memory_read = mem_read,
 	.memory_write = mem_write,
+	.memory_store = mem_store,
+	.may_plant = maps_may_plant,
+	.gap = maps_gap,
+	.same_memory = maps_same_memory,
 	.signal = op_signal,
 	.close = op_close,
 };

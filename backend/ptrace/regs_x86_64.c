@@ -5,7 +5,6 @@
 #include <linux/audit.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "arch/arch.h"
 #include "backend/ptrace/internal.h"
@@ -14,8 +13,8 @@
 #define I386_CLOSE 6
 #define I386_EXIT 1
 #define I386_EXIT_GROUP 252
-#define INSTRUCTION_MAX 15 /* bytes */
-#define SYSCALL_LENGTH 2   /* bytes of syscall, sysenter and int $0x80 alike */
+#define USER32_CS 0x23
+#define SYSCALL_LENGTH 2 /* bytes of syscall, sysenter and int $0x80 alike */
 
 uint32_t regs_arch_of_audit(uint32_t audit_arch)
 {
@@ -24,19 +23,20 @@ uint32_t regs_arch_of_audit(uint32_t audit_arch)
 					       : 0;
 }
 
+/* The kernel tells the architecture of a system call only, and of no call it says x86-64. */
+uint32_t regs_arch(pid_t tid)
+{
+	unsigned long cs;
+
+	if (ptrace_call(PTRACE_PEEKUSR, tid, offsetof(struct user_regs_struct, cs),
+			(uintptr_t)&cs) < 0)
+		return 0;
+	return cs == USER32_CS ? arch_i386.id : arch_x86_64.id;
+}
+
 uint32_t regs_arch_of_machine(unsigned elf_machine)
 {
 	return elf_machine == EM_X86_64 ? arch_x86_64.id : elf_machine == EM_386 ? arch_i386.id : 0;
-}
-
-uint32_t regs_mode(pid_t tid)
-{
-	struct user_regs_struct regs;
-	struct iovec io = { &regs, sizeof regs };
-
-	if (ptrace_call(PTRACE_GETREGSET, tid, NT_PRSTATUS, (uintptr_t)&io) < 0)
-		return 0;
-	return io.iov_len == sizeof regs ? arch_x86_64.id : arch_i386.id;
 }
 
 static int get(pid_t tid, struct user_regs_struct *regs)
@@ -75,23 +75,6 @@ int regs_where(struct backend *base, pid_t tid, uint64_t *pc, uint64_t *sp)
 		*sp = regs.rsp;
 	}
 	return r;
-}
-
-bool regs_at_call(struct backend *base, pid_t tid, uint64_t pc)
-{
-	unsigned char code[SYSCALL_LENGTH];
-
-	if (mem_read(base, tid, pc, code, sizeof code) != sizeof code)
-		return false;
-	return (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34)) ||
-	       (code[0] == 0xcd && code[1] == 0x80);
-}
-
-bool regs_follows(struct backend *base, pid_t tid, uint64_t pc, uint64_t after)
-{
-	(void)base;
-	(void)tid;
-	return after > pc && after - pc <= INSTRUCTION_MAX;
 }
 
 bool regs_is_restart_call(const struct backend_syscall *call)

@@ -2,8 +2,11 @@
 /* R5: one step for all who asked, told to none but them. */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "test/engine/stage.h"
+
+#define AT FAKE_MEMORY_AT /* full of instructions of two bytes */
 
 static void step(struct client *c, unsigned kind, uint64_t from, uint64_t to)
 {
@@ -13,9 +16,11 @@ static void step(struct client *c, unsigned kind, uint64_t from, uint64_t to)
 
 static void stopped(struct client *c)
 {
+	const struct backend_event stand = { .kind = BACKEND_INTERRUPTED, .tid = PID, .pc = AT };
+
 	stop_task(c, PID);
 	if (!fake_task(c->stage->kernel, PID)->stands)
-		fake_push_kind(c->stage->kernel, PID, BACKEND_INTERRUPTED);
+		fake_push(c->stage->kernel, &stand);
 	settle(c->stage);
 	expect(c, COTRACE_EVENT_STOP_DONE);
 }
@@ -105,10 +110,10 @@ static void a_block_ends_where_a_branch_was_taken(void **state)
 
 	stopped(c);
 	step(c, COTRACE_STEP_BLOCK, 0, 0);
-	push_step(st, 1);
-	push_step(st, 2);
+	push_step(st, AT + 2);
+	push_step(st, AT + 4);
 	expect_none(c);
-	push_step(st, 40);
+	push_step(st, AT + 40);
 	assert_int_equal(expect(c, COTRACE_EVENT_STEP).step.kind, COTRACE_STEP_BLOCK);
 }
 
@@ -120,7 +125,7 @@ static void a_call_that_somebody_sees_is_one_step_all_the_same(void **state)
 
 	subscribe_calls(b, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
 	stopped(a);
-	fake_task(st->kernel, PID)->at_call = true;
+	memcpy(fake_memory(st->kernel, PID), "\x0f\x05", 2);
 	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
 	assert_int_equal(how(st), BACKEND_SYSCALLS);
 	fake_push_entry(st->kernel, PID, 39, 0);
@@ -132,7 +137,7 @@ static void a_call_that_somebody_sees_is_one_step_all_the_same(void **state)
 	expect(b, COTRACE_EVENT_SYSCALL_EXIT);
 	expect(a, COTRACE_EVENT_STEP);
 	assert_false(runs(st, PID));
-	fake_task(st->kernel, PID)->at_call = false;
+	memset(fake_memory(st->kernel, PID), 0, 2);
 	step(a, COTRACE_STEP_INSTRUCTION, 0, 0);
 	assert_int_equal(how(st), BACKEND_STEP);
 }

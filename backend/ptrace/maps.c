@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* What is mapped where, as /proc/PID/maps tells. */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backend/ptrace/internal.h"
+
+#define LOWEST 0x10000u /* vm.mmap_min_addr as distributions have it */
+
+struct mapping {
+	uint64_t from, to;
+	char flags[5]; /* "r-xp" */
+};
+
+static FILE *open_maps(pid_t tid)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)tid);
+	return fopen(path, "re");
+}
+
+static bool next_mapping(FILE *f, struct mapping *m)
+{
+	char line[512];
+	bool begins = true;
+
+	while (fgets(line, sizeof line, f) != NULL) {
+		bool is_whole = strchr(line, '\n') != NULL, first = begins;
+
+		begins = is_whole; /* a long path continues in the next piece */
+		if (first &&
+		    sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &m->from, &m->to, m->flags) == 3)
+			return true;
+	}
+	return false;
+}
+
+bool maps_may_plant(struct backend *base, pid_t tid, uint64_t at)
+{
+	FILE *f = open_maps(tid);
+	struct mapping m;
+	bool found = false;
+
+	(void)base;
+	while (f != NULL && !found && next_mapping(f, &m) && m.from <= at)
+		found = at < m.to && m.flags[2] == 'x' && m.flags[3] == 'p';
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+/* The free place between @from and @to that is nearest to @at, and so near that @best loses. */
+static uint64_t nearer(uint64_t from, uint64_t to, uint64_t at, uint64_t size, uint64_t best)
+{
+	uint64_t place, distance, best_distance = best > at ? best - at : at - best;
+
+	if (to < from || to - from < size)
+		return best;
+	place = from > at ? from : to - size;
+	distance = place > at ? place - at : at - place;
+	return best == 0 || distance < best_distance ? place : best;
+}
+
+uint64_t maps_gap(struct backend *base, pid_t tid, uint64_t at, uint64_t size)
+{
+	FILE *f = open_maps(tid);
+	uint64_t end = LOWEST, best = 0;
+	struct mapping m;
+
+	(void)base;
+	if (f == NULL)
+		return 0;
+	while (next_mapping(f, &m)) {
+		best = nearer(end, m.from, at, size, best);
+		end = m.to > end ? m.to : end;
+	}
+	fclose(f);
+	return best;
+}
+
+int maps_same_memory(struct backend *base, pid_t one, pid_t other)
+{
+	long r = syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0);
+
+	(void)base;
+	return r < 0 ? -errno : r == 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Breakpoints: what sessions have set; where they are hit. */
+#ifndef ENGINE_BREAK_H
+#define ENGINE_BREAK_H
+
+#include "engine/event.h"
+#include "engine/space.h"
+
+struct expression {
+	uint8_t *code; /* NULL: none */
+	size_t size;
+};
+
+struct breakpoint {
+	struct list in_session, in_process;
+	struct list in_site; /* SOFTWARE, and there is memory */
+	uint64_t id;
+	struct session *session;
+	struct process *process;
+	struct trap_site *site;
+	uint32_t kind, mode, flags, length;
+	uint64_t addr, task, ignore, hits;
+	struct expression condition;
+	struct expression values[COTRACE_BREAK_VALUES_MAX];
+	unsigned value_count;
+};
+
+/* break.c */
+/* Takes it out and frees it. */
+void break_remove(struct breakpoint *b);
+/* All of @s in @p; @p NULL: everywhere. */
+void break_withdraw(struct session *s, const struct process *p);
+/* @p has a new program, or is gone (@gone). */
+void break_exec(struct process *p, bool gone);
+/* The child of a fork has those that are to be inherited. */
+void break_inherit(struct process *child, const struct process *parent);
+/* Memory of @p may have been mapped anew: plants what waits, and what was lost. */
+void break_replant(struct process *p);
+
+/* hit.c */
+/* A trap instruction was executed: ours (true; the task stands there), or the program's. */
+bool hit_trap(struct task *t, const struct backend_event *ev);
+/*
+ * Whether @s has a breakpoint here whose condition is true. All but the last one are told as
+ * notes at once, that one is t->hit.
+ */
+enum cotrace_mode hit_interest(struct session *s, struct task *t);
+/* Evaluates the values of t->hit into @w; returns how many pieces. */
+unsigned hit_values(struct task *t, struct wire_writer *w);
+/* Makes t->hit history once it has been told. */
+void hit_told(struct task *t);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* A trap has been hit: whose it is, and what its owners are told. */
+#include <errno.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "engine/break.h"
+#include "engine/regs.h"
+#include "engine/task.h"
+#include "wire/agent.h"
+
+/* The program's bytes are there, not a trap: the site went while the task ran into it. */
+static bool is_stale(struct task *t, const struct arch_code *code, uint64_t addr)
+{
+	struct backend *b = t->engine->backend;
+	uint8_t now[sizeof code->trap];
+
+	return t->process->space->used &&
+	       b->ops->memory_read(b, t->tid, addr, now, code->trap_size) == code->trap_size &&
+	       memcmp(now, code->trap, code->trap_size) != 0;
+}
+
+/*
+ * The same hit once more: a handler came between the trap and its instruction, or the kernel
+ * makes an interrupted call again.
+ */
+static bool is_told_already(struct task *t, uint64_t addr, uint64_t sp)
+{
+	bool again = (t->unfinished.at == addr && t->unfinished.sp == sp) ||
+		     (t->site_call == addr && t->call_broken);
+
+	t->unfinished.at = 0;
+	t->site_call = 0;
+	return again;
+}
+
+bool hit_trap(struct task *t, const struct backend_event *ev)
+{
+	const struct arch_code *code = regs_code(t);
+	struct trap_site *site;
+	uint64_t addr;
+	bool again;
+
+	if (t->process == NULL || code == NULL || t->own_trap)
+		return false;
+	addr = ev->pc - code->trap_adjust;
+	site = space_site(t->process->space, addr);
+	if (site == NULL || !site->planted) {
+		if (!is_stale(t, code, addr))
+			return false;
+		task_stand(t, ev, 0);
+		regs_set_pc(t, addr);
+		return true;
+	}
+	again = is_told_already(t, addr, ev->sp);
+	task_stand(t, ev, again ? 0 : COTRACE_EVENT_BREAKPOINT);
+	if (regs_set_pc(t, addr) == 0)
+		t->passed = addr;
+	return true;
+}
+
+static int read_register(void *data, unsigned number, uint64_t *value)
+{
+	struct task *t = data;
+	struct backend *b = t->engine->backend;
+	const struct arch *arch = arch_by_id(b->ops->task_arch(b, t->tid));
+	const struct arch_register *r = arch ? arch_gdb_register(arch, number) : NULL;
+	size_t size;
+	const uint8_t *set = regs_get(t, &size);
+
+	*value = 0;
+	if (r == NULL || set == NULL || r->width > sizeof *value)
+		return -ENODEV;
+	return arch_register_get(r, set, size, value);
+}
+
+static int read_memory(void *data, uint64_t addr, void *buf, size_t size)
+{
+	return space_read(data, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+}
+
+static bool evaluate(struct task *t, const struct expression *e, uint64_t *value)
+{
+	const struct agent_env env = { read_register, read_memory, t };
+
+	return agent_eval(e->code, &env, value) == AGENT_NO_FAULT;
+}
+
+/* One that cannot be evaluated is true: better too much is told than too little. */
+static bool is_true(struct task *t, const struct breakpoint *b)
+{
+	uint64_t value = 1;
+
+	return b->condition.code == NULL || !evaluate(t, &b->condition, &value) || value != 0;
+}
+
+static bool triggers(struct task *t, struct breakpoint *b)
+{
+	if (b->process != t->process || (b->task && b->task != t->id) || !is_true(t, b))
+		return false;
+	return ++b->hits > b->ignore;
+}
+
+static void tell_note(struct session *s, struct task *t)
+{
+	struct event ev;
+
+	event_of_stop(t, &ev);
+	event_emit(s, &ev);
+	hit_told(t);
+}
+
+enum cotrace_mode hit_interest(struct session *s, struct task *t)
+{
+	struct trap_site *site = space_site(t->process->space, t->ev.pc);
+	enum cotrace_mode mode = COTRACE_OFF;
+
+	t->hit = NULL;
+	if (site == NULL)
+		return COTRACE_OFF;
+	list_for_each (&site->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_site), *told = b;
+
+		if (b->session != s || !triggers(t, b))
+			continue;
+		if (t->hit != NULL) { /* the last one to be told is one that stops */
+			if (b->mode != COTRACE_STOP)
+				b = t->hit;
+			else
+				told = t->hit;
+			t->hit = told;
+			tell_note(s, t);
+		}
+		t->hit = b;
+		mode = b->mode == COTRACE_STOP || mode == COTRACE_STOP ? COTRACE_STOP
+								       : COTRACE_NOTE;
+	}
+	return mode;
+}
+
+unsigned hit_values(struct task *t, struct wire_writer *w)
+{
+	struct breakpoint *b = t->hit;
+
+	for (unsigned i = 0; i < b->value_count; i++) {
+		uint64_t value;
+		bool good = evaluate(t, &b->values[i], &value);
+		struct wire_piece piece = { .slot = (uint8_t)i,
+					    .flags = good ? 0 : COTRACE_CAPTURED_FAULT,
+					    .size = good ? sizeof value : 0 };
+
+		wire_put_piece(w, &piece);
+		wire_put_bytes(w, &value, piece.size);
+	}
+	return b->value_count;
+}
+
+void hit_told(struct task *t)
+{
+	struct breakpoint *b = t->hit;
+
+	t->hit = NULL;
+	if (b != NULL && (b->flags & COTRACE_BREAK_ONCE))
+		break_remove(b);
+}

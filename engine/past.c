@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Past a trap without lifting it, so that no other task misses it: acted out, or in a slot
+ * from which it jumps back by itself. Only what cannot be done so is stepped in place, with
+ * all other tasks of the memory held.
+ */
+#include "engine/past.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/break.h"
+#include "engine/regs.h"
+#include "engine/step.h"
+#include "engine/task.h"
+
+#define LIFT_NS (CLOCK_SECOND / 20) /* who does not stand by then is deep in the kernel */
+
+static struct trap_site *passed_site(const struct task *t)
+{
+	struct trap_site *site = t->process ? space_site(t->process->space, t->passed) : NULL;
+
+	return site && site->planted && t->passed == t->ev.pc ? site : NULL;
+}
+
+/* ---- What a task is found at ---- */
+
+static void fault_in_slot(struct task *t, const struct trap_site *site, struct backend_event *ev)
+{
+	struct backend *b = t->engine->backend;
+
+	if ((uint64_t)(uintptr_t)ev->siginfo.si_addr != site->slot || ev->siginfo.si_code <= 0)
+		return;
+	ev->siginfo.si_addr = (void *)(uintptr_t)site->addr;
+	b->ops->siginfo_set(b, t->tid, &ev->siginfo);
+}
+
+static void entered_from_slot(struct task *t, const struct trap_site *site,
+			      struct backend_event *ev)
+{
+	size_t size;
+	uint8_t *set = regs_get(t, &size);
+
+	if (set == NULL)
+		return;
+	if (site->code->entered(site->code, &site->moved, site->addr, site->slot, set, size) > 0) {
+		regs_changed(t);
+		ev->pc = t->ev.pc;
+	}
+	t->site_call = site->addr;
+}
+
+void past_settle(struct task *t, struct backend_event *ev)
+{
+	struct trap_site *site = t->process ? space_site(t->process->space, t->slot_of) : NULL;
+	bool is_signal = ev->kind == BACKEND_SIGNAL || ev->kind == BACKEND_TRAP;
+
+	t->own_trap = false;
+	if (t->slot_of == 0 || site == NULL)
+		return;
+	if (ev->kind == BACKEND_SYSCALL_ENTRY) {
+		entered_from_slot(t, site, ev);
+	} else if (t->steps && t->step.fix && ev->kind == BACKEND_TRAP) {
+		return; /* step.c puts it right */
+	} else if (ev->pc == site->slot) {
+		regs_set_pc(t, site->addr);
+		t->passed = site->addr;
+		if (is_signal)
+			fault_in_slot(t, site, ev);
+	} else if (ev->pc == site->slot + site->moved.end) {
+		regs_set_pc(t, site->addr + site->moved.insn.length);
+		t->own_trap = ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_CODE;
+	}
+	if (t->regs.dirty)
+		ev->pc = t->ev.pc;
+	t->slot_of = 0;
+}
+
+/* ---- Getting ready ---- */
+
+static int access_read(void *arg, uint64_t addr, void *buf, size_t size)
+{
+	return space_read(arg, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+}
+
+static int access_write(void *arg, uint64_t addr, const void *buf, size_t size)
+{
+	struct task *t = arg;
+	struct backend *b = t->engine->backend;
+
+	return b->ops->memory_store(b, t->tid, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+}
+
+struct code_access past_access(struct task *t)
+{
+	return (struct code_access){ .arg = t, .read = access_read, .write = access_write };
+}
+
+static bool acted_out(struct task *t, const struct trap_site *site)
+{
+	const struct code_access access = past_access(t);
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	ssize_t n = space_read(t, site->addr, bytes, sizeof bytes);
+	size_t size;
+	uint8_t *set = regs_get(t, &size);
+
+	if (n <= 0 || set == NULL ||
+	    site->code->emulate(site->code, bytes, (size_t)n, site->addr, set, size, &access) < 0)
+		return false;
+	regs_changed(t);
+	t->passed = 0;
+	if (rules_wants_step(&t->rules)) {
+		t->step.pc = site->addr;
+		t->step.insn = site->moved.insn;
+		t->step.virtual = true;
+	}
+	return true;
+}
+
+/* A handler is about to run: the instruction comes after it, and its trap once more. */
+static bool handler_comes_first(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	const siginfo_t *info = &t->ev.siginfo;
+	bool fault = info->si_code > 0 && (t->signo == SIGSEGV || t->signo == SIGBUS ||
+					   t->signo == SIGILL || t->signo == SIGFPE);
+
+	if (t->signo == 0 || (t->flags & COTRACE_EV_DENIED) ||
+	    b->ops->disposition(b, t->tid, t->signo) != BACKEND_SIG_HANDLED)
+		return false;
+	if (!fault) { /* after a fault it is tried again, and may hit again */
+		t->unfinished.at = t->passed;
+		t->unfinished.sp = t->ev.sp;
+	}
+	t->passed = 0;
+	return true;
+}
+
+/* ---- In place, with the trap lifted ---- */
+
+static bool others_stand(const struct task *t)
+{
+	list_for_each (&t->process->space->processes, node, after) {
+		struct process *p = list_entry(node, struct process, in_space);
+
+		list_for_each (&p->tasks, at, next) {
+			struct task *u = list_entry(at, struct task, in_process);
+
+			if (u != t && u->state == TASK_RUNNING && !u->in_vfork && !task_has_left(u))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void stop_others(const struct task *t)
+{
+	list_for_each (&t->process->space->processes, node, after) {
+		struct process *p = list_entry(node, struct process, in_space);
+
+		list_for_each (&p->tasks, at, next) {
+			struct task *u = list_entry(at, struct task, in_process);
+
+			if (u != t && !u->in_vfork)
+				task_interrupt(u);
+		}
+	}
+}
+
+static void waited_enough(struct timer *timer)
+{
+	struct task *t = list_entry(timer, struct task, timer);
+
+	t->lift_due = true;
+	task_proceed(t);
+}
+
+static bool lift(struct task *t, struct trap_site *site)
+{
+	struct space *s = site->space;
+
+	if (s->lifting != NULL && s->lifting != t)
+		return false;
+	if (s->lifting == NULL) {
+		s->lifting = t;
+		t->lift_due = false;
+		stop_others(t);
+		timer_set(&t->engine->timers, &t->timer, clock_now_ns() + LIFT_NS, waited_enough);
+	}
+	if (!t->lift_due && !others_stand(t))
+		return false;
+	timer_cancel(&t->timer);
+	log_debug("%d steps over %lx (%02x) in place", (int)t->tid, (unsigned long)site->addr,
+		  site->original[0]);
+	space_lift(site);
+	t->lifted = true;
+	return true;
+}
+
+bool past_barred(const struct task *t)
+{
+	const struct space *s = t->process ? t->process->space : NULL;
+
+	return s != NULL && s->lifting != NULL && s->lifting != t;
+}
+
+void past_lifted(struct task *t)
+{
+	struct space *s = t->process ? t->process->space : NULL;
+	struct trap_site *site = s ? space_site(s, t->passed) : NULL;
+
+	if (s == NULL || s->lifting != t)
+		return;
+	timer_cancel(&t->timer);
+	s->lifting = NULL;
+	if (t->lifted && site != NULL)
+		space_lower(site);
+	t->lifted = false;
+	space_wake(s);
+}
+
+/* ---- Running ---- */
+
+bool past_ready(struct task *t)
+{
+	struct trap_site *site = passed_site(t);
+	int r;
+
+	if (past_barred(t))
+		return false;
+	if (t->ev.kind == BACKEND_JOB_STOP || t->lifted)
+		return true;
+	if (site == NULL || t->detaching || handler_comes_first(t)) {
+		t->passed = 0;
+		return true;
+	}
+	if (!site->moved_valid)
+		slots_decode(site, t);
+	if (site->moved.emulated && acted_out(t, site))
+		return true;
+	r = slots_prepare(site, t);
+	if (r == -EINPROGRESS)
+		return false;
+	return r == 0 || lift(t, site);
+}
+
+void past_run(struct task *t, enum backend_resume *how)
+{
+	struct trap_site *site = passed_site(t);
+
+	if (site == NULL || t->ev.kind == BACKEND_JOB_STOP)
+		return;
+	if (t->lifted) {
+		*how = BACKEND_STEP;
+		if (!t->steps)
+			step_watch(t, &site->moved.insn, site->moved.insn.length, site->addr,
+				   site->addr);
+		t->steps = true;
+		return;
+	}
+	regs_set_pc(t, site->slot);
+	t->slot_of = site->addr;
+	t->passed = 0;
+	if (site->moved.kind == CODE_SYSCALL) {
+		/* Its entry must be seen in any case, and so its exit: it may be made again. */
+		t->steps_call = *how == BACKEND_STEP || t->steps_call;
+		t->steps = false;
+		*how = BACKEND_SYSCALLS;
+	} else if (site->moved.step) {
+		t->steps = true;
+		*how = BACKEND_STEP;
+		step_watch(t, &site->moved.insn, site->moved.end, site->addr, site->slot);
+	} else if (t->step.fix) {
+		t->step.at = site->slot;
+		t->step.end = site->moved.end;
+	}
+}

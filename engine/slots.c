@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory of the target in which displaced instructions are executed. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "engine/call.h"
+#include "engine/past.h"
+#include "engine/task.h"
+
+#define AREA_SIZE 65536u
+#define AREAS_MAX 64
+#define REACH (INT32_MAX - (1u << 20)) /* what most instructions can be displaced over */
+
+void slots_decode(struct trap_site *site, struct task *t)
+{
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	ssize_t n = space_read(t, site->addr, bytes, sizeof bytes);
+
+	site->slot = 0;
+	site->moved_valid = true;
+	/* To its own address: what it is does not depend on where it goes. */
+	site->code->displace(site->code, bytes, n > 0 ? (size_t)n : 0, site->addr, site->addr,
+			     &site->moved);
+}
+
+static struct slot_area *area_for(struct space *s, uint64_t addr)
+{
+	list_for_each (&s->areas, node, after) {
+		struct slot_area *a = list_entry(node, struct slot_area, in_space);
+		uint64_t distance = a->base > addr ? a->base - addr : addr - a->base;
+
+		if (distance < REACH && a->used + CODE_SLOT_SIZE <= a->size)
+			return a;
+	}
+	return NULL;
+}
+
+static void add_area(struct space *s, uint64_t base)
+{
+	struct slot_area *a = calloc(1, sizeof *a);
+
+	if (a == NULL) {
+		s->slots_fail = true;
+		return;
+	}
+	a->base = base;
+	a->size = AREA_SIZE;
+	list_append(&s->areas, &a->in_space);
+	s->area_count++;
+}
+
+static void mapped(struct task *t, int error, int64_t result, void *arg)
+{
+	struct space *s = arg;
+
+	(void)t;
+	log_debug("slots at %lx: %d", (unsigned long)result, error);
+	s->mapping = NULL;
+	if (error == 0 && (result > 0 || result < -4095))
+		add_area(s, (uint64_t)result);
+	else
+		s->slots_fail = true;
+	space_wake(s);
+}
+
+static int map_area(struct trap_site *site, struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	struct space *s = site->space;
+	uint64_t hint = b->ops->gap(b, t->tid, site->addr, AREA_SIZE);
+	const uint64_t args[6] = {
+		hint, AREA_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0
+	};
+	int r;
+
+	if (s->slots_fail || s->area_count >= AREAS_MAX)
+		return -ENOSPC;
+	if (s->mapping != NULL)
+		return -EINPROGRESS;
+	s->mapping = t;
+	r = call_start(t, site->code->map_call, args, mapped, s);
+	if (r == 0)
+		return -EINPROGRESS;
+	s->mapping = NULL;
+	s->slots_fail = true;
+	return r;
+}
+
+int slots_prepare(struct trap_site *site, struct task *t)
+{
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	struct slot_area *area;
+	ssize_t n;
+
+	if (site->slot != 0)
+		return 0;
+	if (site->moved.size == 0)
+		return -ENOTSUP;
+	area = area_for(site->space, site->addr);
+	if (area == NULL)
+		return map_area(site, t);
+	n = space_read(t, site->addr, bytes, sizeof bytes);
+	site->code->displace(site->code, bytes, n > 0 ? (size_t)n : 0, site->addr,
+			     area->base + area->used, &site->moved);
+	if (site->moved.size == 0 ||
+	    space_write_raw(t->process, area->base + area->used, site->moved.code,
+			    site->moved.size) != site->moved.size)
+		return -ENOTSUP;
+	site->slot = area->base + area->used;
+	area->used += CODE_SLOT_SIZE;
+	return 0;
+}

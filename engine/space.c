@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/space.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/regs.h"
+#include "engine/task.h"
+
+#define TABLE_CAPACITY 64
+
+struct space *space_new(struct engine *e)
+{
+	struct space *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->engine = e;
+	s->table = (struct sites)SITES_NULL;
+	list_init(&s->processes);
+	list_init(&s->areas);
+	return s;
+}
+
+static void space_free(struct space *s)
+{
+	struct trap_site *site;
+	size_t at = 0;
+
+	while ((site = map_walk(&s->sites, &at)) != NULL)
+		free(site);
+	map_deinit(&s->sites);
+	list_for_each (&s->areas, node, after) /* NOLINT(clang-analyzer-unix.Malloc) */
+		free(list_entry(node, struct slot_area, in_space));
+	list_remove(&s->in_wakes);
+	sites_destroy(&s->table);
+	if (s->used)
+		s->engine->spaces_used--;
+	free(s);
+}
+
+void space_enter(struct space *s, struct process *p)
+{
+	struct space *former = p->space;
+
+	list_remove(&p->in_space);
+	p->space = s;
+	if (s != NULL)
+		list_append(&s->processes, &p->in_space);
+	if (former != NULL && list_empty(&former->processes))
+		space_free(former);
+}
+
+static struct process *any_process(const struct space *s)
+{
+	return list_entry(s->processes.next, struct process, in_space);
+}
+
+struct trap_site *space_site(const struct space *s, uint64_t addr)
+{
+	return s && s->sites.count ? map_get(&s->sites, addr + 1) : NULL;
+}
+
+struct trap_site *space_add_site(struct space *s, const struct arch_code *code, uint64_t addr)
+{
+	struct trap_site *site = space_site(s, addr);
+
+	if (site != NULL || s->sites.count >= SPACE_SITES_MAX)
+		return site;
+	site = calloc(1, sizeof *site);
+	if (site == NULL || map_put(&s->sites, addr + 1, site) < 0) {
+		free(site);
+		return NULL;
+	}
+	site->space = s;
+	site->addr = addr;
+	site->code = code;
+	list_init(&site->breakpoints);
+	return site;
+}
+
+static ssize_t read_raw(const struct process *p, uint64_t at, void *buf, size_t size)
+{
+	struct backend *b = p->engine->backend;
+
+	return b->ops->memory_read(b, process_any_tid(p), at, buf, size);
+}
+
+ssize_t space_write_raw(const struct process *p, uint64_t at, const void *buf, size_t size)
+{
+	struct backend *b = p->engine->backend;
+
+	return b->ops->memory_write(b, process_any_tid(p), p->mem_write, at, buf, size);
+}
+
+int space_table(struct space *s)
+{
+	return s->table.fd >= 0 ? 0 : sites_create(&s->table, TABLE_CAPACITY);
+}
+
+int space_plant(struct trap_site *site)
+{
+	struct space *s = site->space;
+	struct process *p = any_process(s);
+	struct backend *b = s->engine->backend;
+	size_t size = site->code->trap_size;
+	uint8_t now[sizeof site->original];
+	int r = space_table(s);
+
+	if (r < 0)
+		return r;
+	if (!b->ops->may_plant(b, process_any_tid(p), site->addr) ||
+	    read_raw(p, site->addr, now, size) != (ssize_t)size)
+		return -EFAULT;
+	if (memcmp(now, site->original, size) != 0)
+		site->moved_valid = false;
+	memcpy(site->original, now, size);
+	if (!s->used) {
+		s->used = true;
+		s->engine->spaces_used++;
+	}
+	sites_begin(&s->table);
+	r = sites_insert(&s->table, site->addr, site->original, size);
+	if (r == 0 && space_write_raw(p, site->addr, site->code->trap, size) != (ssize_t)size) {
+		sites_remove(&s->table, site->addr);
+		r = -EFAULT;
+	}
+	sites_end(&s->table);
+	if (r == 0) {
+		site->planted = true;
+		s->planted++;
+	}
+	return r;
+}
+
+/* Takes the trap out of @p's memory, unless the program has written something else there. */
+static void clean(const struct process *p, const struct trap_site *site)
+{
+	size_t size = site->code->trap_size;
+	uint8_t now[sizeof site->original];
+
+	if (read_raw(p, site->addr, now, size) == (ssize_t)size &&
+	    memcmp(now, site->code->trap, size) == 0)
+		space_write_raw(p, site->addr, site->original, size);
+}
+
+void space_unplant(struct trap_site *site)
+{
+	struct space *s = site->space;
+
+	if (!site->planted)
+		return;
+	site->planted = false;
+	s->planted--;
+	sites_begin(&s->table);
+	clean(any_process(s), site);
+	sites_remove(&s->table, site->addr);
+	sites_end(&s->table);
+}
+
+void space_lift(struct trap_site *site)
+{
+	space_write_raw(any_process(site->space), site->addr, site->original,
+			site->code->trap_size);
+}
+
+void space_lower(struct trap_site *site)
+{
+	if (site->planted)
+		space_write_raw(any_process(site->space), site->addr, site->code->trap,
+				site->code->trap_size);
+}
+
+void space_check(struct trap_site *site)
+{
+	struct process *p = any_process(site->space);
+	size_t size = site->code->trap_size;
+	uint8_t now[sizeof site->original];
+
+	if (site->planted && read_raw(p, site->addr, now, size) == (ssize_t)size &&
+	    memcmp(now, site->code->trap, size) == 0)
+		return;
+	if (site->planted) { /* the program has written or mapped something else there */
+		site->planted = false;
+		site->space->planted--;
+		sites_remove(&site->space->table, site->addr);
+	}
+	space_plant(site);
+}
+
+void space_wake(struct space *s)
+{
+	if (!list_linked(&s->in_wakes))
+		list_append(&s->engine->wakes, &s->in_wakes);
+}
+
+void space_wake_all(struct engine *e)
+{
+	while (!list_empty(&e->wakes)) {
+		struct space *s = list_entry(e->wakes.next, struct space, in_wakes);
+
+		list_remove(&s->in_wakes);
+		list_for_each (&s->processes, node, after) {
+			struct process *p = list_entry(node, struct process, in_space);
+
+			list_for_each (&p->tasks, at, next)
+				task_proceed(list_entry(at, struct task, in_process));
+		}
+	}
+}
+
+/* Areas are copied by fork() with all that is in them. */
+static void copy_areas(struct space *to, const struct space *from)
+{
+	list_for_each (&from->areas, node, after) {
+		struct slot_area *area = calloc(1, sizeof *area);
+
+		if (area == NULL)
+			return;
+		*area = *list_entry(node, struct slot_area, in_space);
+		area->in_space = (struct list){ 0 };
+		list_append(&to->areas, &area->in_space);
+	}
+}
+
+void space_of_child(struct process *child, struct process *parent, enum backend_kind kind)
+{
+	struct backend *b = child->engine->backend;
+	struct space *from = parent->space;
+	int same = b->ops->same_memory(b, child->pid, parent->pid);
+	struct trap_site *site;
+	size_t at = 0;
+
+	if (same > 0 || (same < 0 && kind == BACKEND_VFORK)) {
+		space_enter(from, child);
+		return;
+	}
+	while ((site = map_walk(&from->sites, &at)) != NULL)
+		clean(child, site);
+	copy_areas(child->space, from);
+}
+
+void space_hide(const struct space *s, uint64_t at, void *buf, size_t size)
+{
+	if (s != NULL && s->planted)
+		sites_hide(s->table.table, s->table.size, at, buf, size);
+}
+
+ssize_t space_read(struct task *t, uint64_t at, void *buf, size_t size)
+{
+	struct backend *b = t->engine->backend;
+	ssize_t n = b->ops->memory_read(b, t->tid, at, buf, size);
+
+	if (n > 0 && t->process != NULL)
+		space_hide(t->process->space, at, buf, (size_t)n);
+	return n;
+}
+
+/* Whether the byte @i of the site's trap is the byte *@where of what lies at @at. */
+static bool is_in(const struct trap_site *site, unsigned i, uint64_t at, size_t size, size_t *where)
+{
+	*where = (size_t)(site->addr + i - at);
+	return site->planted && i < site->code->trap_size && *where < size;
+}
+
+/* Puts the traps into what is to be written. */
+static void weave(const struct space *s, uint64_t at, uint8_t *buf, size_t size)
+{
+	struct trap_site *site;
+	size_t walk = 0, where;
+
+	while ((site = map_walk(&s->sites, &walk)) != NULL)
+		for (unsigned i = 0; i < sizeof site->original; i++)
+			if (is_in(site, i, at, size, &where))
+				buf[where] = site->code->trap[i];
+}
+
+/* What was written lies beneath the traps now. */
+static void lay_beneath(struct space *s, uint64_t at, const uint8_t *buf, size_t size)
+{
+	struct trap_site *site;
+	size_t walk = 0, where;
+
+	while ((site = map_walk(&s->sites, &walk)) != NULL) {
+		bool touched = false;
+
+		for (unsigned i = 0; i < sizeof site->original; i++) {
+			if (!is_in(site, i, at, size, &where))
+				continue;
+			site->original[i] = buf[where];
+			touched = true;
+		}
+		if (touched)
+			sites_insert(&s->table, site->addr, site->original, site->code->trap_size);
+		/* The rest of the instruction may have changed as well. */
+		if (site->addr - at < size || at - site->addr < CODE_INSTRUCTION_MAX)
+			site->moved_valid = false;
+	}
+}
+
+ssize_t space_write(struct process *p, uint64_t at, const void *buf, size_t size)
+{
+	struct space *s = p->space;
+	uint8_t *woven;
+	ssize_t n;
+
+	if (s == NULL || s->sites.count == 0)
+		return space_write_raw(p, at, buf, size);
+	woven = malloc(size + 1);
+	if (woven == NULL)
+		return -ENOMEM;
+	memcpy(woven, buf, size);
+	weave(s, at, woven, size);
+	sites_begin(&s->table);
+	n = space_write_raw(p, at, woven, size);
+	if (n > 0)
+		lay_beneath(s, at, buf, (size_t)n);
+	sites_end(&s->table);
+	free(woven);
+	return n;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An address space and the traps that the engine has planted in it (R7). Processes share
+ * one after vfork() or clone(CLONE_VM); all of them, covered or not, run into its traps.
+ *
+ * A site outlives its last breakpoint: a task may have hit it and not been seen yet, and a
+ * child that was forked meanwhile has a copy of the trap.
+ */
+#ifndef ENGINE_SPACE_H
+#define ENGINE_SPACE_H
+
+#include "arch/code.h"
+#include "engine/engine.h"
+#include "wire/sites.h"
+
+#define SPACE_SITES_MAX 65536u
+
+/* Memory of the target for displaced instructions. */
+struct slot_area {
+	struct list in_space;
+	uint64_t base;
+	size_t size, used;
+};
+
+struct space {
+	struct engine *engine;
+	struct list processes;
+	struct map sites; /* by address + 1 */
+	size_t planted;
+	bool used;	    /* has had sites, so tasks may carry traps of them */
+	struct sites table; /* what sessions go by when they read memory */
+	struct list areas;
+	bool slots_fail; /* no memory to be had */
+	unsigned area_count;
+	struct list in_wakes;
+	struct task *mapping; /* makes the call that adds an area */
+	struct task *lifting; /* steps in place, with all others held */
+	uint64_t call_from;   /* where system calls can be made; 0: not known */
+};
+
+struct trap_site {
+	struct space *space;
+	uint64_t addr;
+	const struct arch_code *code;
+	struct list breakpoints;
+	uint8_t original[sizeof((struct arch_code *)0)->trap];
+	bool planted;
+	bool moved_valid; /* `moved` is of the bytes there now */
+	struct code_displaced moved;
+	uint64_t slot; /* where `moved` is; 0: nowhere */
+};
+
+struct space *space_new(struct engine *e);
+/* @p is in it from now on, and in no other. NULL: in none. */
+void space_enter(struct space *s, struct process *p);
+/*
+ * The space of a new process: its parent's, if they share it, else one of its own, in which
+ * no trap of the parent is left.
+ */
+void space_of_child(struct process *child, struct process *parent, enum backend_kind kind);
+
+/* The site at @addr whether planted or not; NULL. */
+struct trap_site *space_site(const struct space *s, uint64_t addr);
+/* Makes one for the architecture of @code; NULL: no memory, or too many. */
+struct trap_site *space_add_site(struct space *s, const struct arch_code *code, uint64_t addr);
+/* 0; -EFAULT there is nothing that may be planted. */
+int space_plant(struct trap_site *site);
+void space_unplant(struct trap_site *site);
+
+/* The trap goes out, and in again, while somebody steps there. */
+void space_lift(struct trap_site *site);
+void space_lower(struct trap_site *site);
+/* Whether the trap is still there; plants it again if the program has overwritten it. */
+void space_check(struct trap_site *site);
+/* The table for clients is there. 0 or a negative errno. */
+int space_table(struct space *s);
+/* Tasks of the space that could not run may be able to: at the end of the turn. */
+void space_wake(struct space *s);
+void space_wake_all(struct engine *e);
+
+/* Puts what the program has there over the traps in @buf. */
+void space_hide(const struct space *s, uint64_t at, void *buf, size_t size);
+/* Reads memory of a task, without traps; as much as there is. */
+ssize_t space_read(struct task *t, uint64_t at, void *buf, size_t size);
+/* Writes as it is. */
+ssize_t space_write_raw(const struct process *p, uint64_t at, const void *buf, size_t size);
+/* Writes beneath the traps. Bytes or a negative errno. */
+ssize_t space_write(struct process *p, uint64_t at, const void *buf, size_t size);
+
+#endif
