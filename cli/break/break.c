@@ -59,7 +59,7 @@ const char break_help[] =
 
 static int finish_output(struct breaker *b, int status)
 {
-	if (b->options.summary && b->out.buf)
+	if (b->options.summary && b->out.buf && !status)
 		break_summary(b);
 	return sink_close(&b->sink, &b->out, status);
 }

@@ -11,9 +11,11 @@
 #include "cli/symbols/symbols.h"
 
 enum placement_kind {
-	PLACEMENT_POINT,  /* what the user asked for */
-	PLACEMENT_LINKER, /* the dynamic linker has loaded or unloaded something */
-	PLACEMENT_START	  /* what was not there or not resolved before may be now */
+	PLACEMENT_POINT,    /* what the user asked for */
+	PLACEMENT_LINKER,   /* the dynamic linker has loaded or unloaded something */
+	PLACEMENT_START,    /* the dynamic linker is done: what it does can be followed now */
+	PLACEMENT_RESOLVER, /* an indirect function's code is chosen; value 0: the caller */
+	PLACEMENT_RESULT    /* back there; value 0: the code */
 };
 
 /* A breakpoint in a process; those of its parent count for a child by fork too. */
@@ -22,7 +24,7 @@ struct placement {
 	enum placement_kind kind;
 	uint64_t id;	     /* of cotrace_break() */
 	pid_t pid;	     /* of the process it was set in */
-	struct point *point; /* NULL: our own */
+	struct point *point; /* NULL: of none */
 	struct image *image; /* held; NULL: an address */
 	uint64_t bias;
 	uint64_t addr;	/* in the process */
@@ -38,9 +40,8 @@ struct process {
 	struct process *next;
 	pid_t pid;
 	struct modules modules;
-	bool started;	 /* the libraries it is linked with are there */
-	bool followed;	 /* the dynamic linker tells what it does */
-	bool unresolved; /* an indirect function has not been resolved yet */
+	bool started;  /* the libraries it is linked with are there */
+	bool followed; /* the dynamic linker tells what it does */
 };
 
 /* A session, with what was placed in it. */
@@ -74,6 +75,7 @@ struct breaker {
 	bool opening; /* complaints about expressions end the run */
 	bool failed;  /* a session ended before its target did, and nobody asked for it */
 	int stop_signal;
+	int64_t flushed_ms; /* when the output was last known to be written */
 	uint8_t data[COTRACE_CAPTURES_MAX * COTRACE_CAPTURE_BYTES_MAX];
 };
 
@@ -111,8 +113,14 @@ void processes_free(struct field *f);
 int place_point(struct breaker *b, struct field *f, struct process *p, struct point *point,
 		const struct module *m, uint64_t addr);
 /* One of our own at an address of the process. Returns 0 or a negative errno. */
-int place_own(struct breaker *b, struct field *f, struct process *p, enum placement_kind kind,
-	      const struct module *m, uint64_t addr);
+int place_own(struct field *f, struct process *p, enum placement_kind kind, const struct module *m,
+	      uint64_t addr);
+/*
+ * Where an indirect function's code will be chosen by a resolver of @m; and, @task known,
+ * where the choice is known.
+ */
+int place_indirect(struct field *f, struct process *p, struct point *point, const struct module *m,
+		   uint64_t addr, uint64_t task);
 struct placement *placement_find(struct field *f, const struct cotrace_event *ev);
 /* Frees it; @clear: the breakpoint is there still. */
 void placement_remove(struct field *f, struct placement *p, bool clear);
@@ -120,14 +128,15 @@ void placement_remove(struct field *f, struct placement *p, bool clear);
 /* resolve.c */
 /* Places all points, in one module or, @m NULL, by address. Returns 0 or the exit status. */
 int resolve_points(struct breaker *b, struct field *f, struct process *p, const struct module *m);
+/* At the placements of an indirect function. */
+void resolve_indirect(struct breaker *b, struct field *f, struct placement *at,
+		      const struct cotrace_event *ev);
 /* Tells which points are nowhere. */
 void resolve_tell(struct breaker *b);
 
 /* linker.c */
 /* Has us told when the process loads and unloads modules. */
-void linker_follow(struct breaker *b, struct field *f, struct process *p);
-/* Has us told when the code of the module begins to run: its indirect functions are known. */
-void linker_await(struct breaker *b, struct field *f, struct process *p, const struct module *m);
+void linker_follow(struct field *f, struct process *p);
 /* Whether the libraries it is linked with are there. */
 bool linker_has_loaded(struct field *f, struct process *p);
 

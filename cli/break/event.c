@@ -34,6 +34,10 @@ static void take_breakpoint(struct breaker *b, struct field *f, const struct cot
 		take_hit(b, f, p, ev);
 		return;
 	}
+	if (p->kind == PLACEMENT_RESOLVER || p->kind == PLACEMENT_RESULT) {
+		resolve_indirect(b, f, p, ev);
+		return;
+	}
 	process = process_find(f, ev->pid);
 	if (p->kind == PLACEMENT_START)
 		placement_remove(f, p, true);

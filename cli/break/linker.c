@@ -55,7 +55,7 @@ static uint64_t debug_member(struct field *f, const struct process *p, const str
 }
 
 /* By name; in a static program that can load libraries too. */
-static bool follow_hook(struct breaker *b, struct field *f, struct process *p)
+static bool follow_hook(struct field *f, struct process *p)
 {
 	bool found = false;
 
@@ -69,14 +69,14 @@ static bool follow_hook(struct breaker *b, struct field *f, struct process *p)
 			continue;
 		image_symbols(m->image, hook, &functions);
 		for (size_t n = 0; n < functions.code.count; n++)
-			if (!place_own(b, f, p, PLACEMENT_LINKER, m, functions.code.v[n] + m->bias))
+			if (!place_own(f, p, PLACEMENT_LINKER, m, functions.code.v[n] + m->bias))
 				found = true;
 		functions_free(&functions);
 	}
 	return found;
 }
 
-void linker_follow(struct breaker *b, struct field *f, struct process *p)
+void linker_follow(struct field *f, struct process *p)
 {
 	const struct module *program;
 	GElf_Ehdr head;
@@ -86,31 +86,14 @@ void linker_follow(struct breaker *b, struct field *f, struct process *p)
 	if (p->followed)
 		return;
 	program = modules_program(&p->modules, p->pid);
-	p->followed = follow_hook(b, f, p);
+	p->followed = follow_hook(f, p);
 	if (p->followed || !program || !image_segment(program->image, PT_INTERP, &ph))
 		return;
 	brk = debug_member(f, p, program, 2);
 	if (brk)
-		p->followed = !place_own(b, f, p, PLACEMENT_LINKER, NULL, brk);
+		p->followed = !place_own(f, p, PLACEMENT_LINKER, NULL, brk);
 	else if (gelf_getehdr(program->image->elf, &head))
-		place_own(b, f, p, PLACEMENT_START, program, head.e_entry + program->bias);
-}
-
-void linker_await(struct breaker *b, struct field *f, struct process *p, const struct module *m)
-{
-	struct functions functions = { 0 };
-	uint64_t init;
-
-	if (m == modules_program(&p->modules, p->pid)) {
-		image_symbols(m->image, "main", &functions);
-		if (functions.code.count)
-			place_own(b, f, p, PLACEMENT_START, m, functions.code.v[0] + m->bias);
-		functions_free(&functions);
-		return;
-	}
-	init = dynamic(f, p, m, DT_INIT);
-	if (init)
-		place_own(b, f, p, PLACEMENT_START, m, init + m->bias);
+		place_own(f, p, PLACEMENT_START, program, head.e_entry + program->bias);
 }
 
 bool linker_has_loaded(struct field *f, struct process *p)

@@ -56,15 +56,30 @@ static bool drain_all(struct breaker *b, bool *stops)
 	return any;
 }
 
-/* Waits for events; flushes first where somebody may be reading along. */
+/* At once where somebody may be reading along; a file from time to time. */
+static void flush(struct breaker *b)
+{
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+	if (!b->out.len)
+		b->flushed_ms = ms;
+	else if (!b->sink.is_file || ms - b->flushed_ms >= FLUSH_MS) {
+		out_flush(&b->out);
+		b->flushed_ms = ms;
+	}
+}
+
+/* Waits for events. */
 static void idle(struct breaker *b, struct pollfd *fds, bool nap)
 {
 	static const struct timespec pause = { .tv_nsec = NAP_NS };
 	unsigned n = 1;
 	int r;
 
-	if (!b->sink.is_file)
-		out_flush(&b->out);
+	flush(b);
 	for (unsigned i = 0; i < b->field_count; i++)
 		if (!b->fields[i].over)
 			fds[n++] = (struct pollfd){ cotrace_fd(b->fields[i].session), POLLIN, 0 };

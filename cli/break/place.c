@@ -183,10 +183,20 @@ static bool is_placed(const struct field *f, const struct process *p, const stru
 		      uint64_t asked)
 {
 	for (const struct placement *at = f->placements; at; at = at->next)
-		if (at->point == point && at->pid == p->pid &&
+		if (at->kind == PLACEMENT_POINT && at->point == point && at->pid == p->pid &&
 		    (at->addr == asked || at->asked == asked))
 			return true;
 	return false;
+}
+
+/* Gives it a number; it is gone if that fails. */
+static int set(struct field *f, struct placement *placement, const struct cotrace_breakpoint *bp)
+{
+	int r = placement ? cotrace_break(f->session, &placement->id, bp) : -ENOMEM;
+
+	if (r && placement)
+		placement_remove(f, placement, false);
+	return r;
 }
 
 int place_point(struct breaker *b, struct field *f, struct process *p, struct point *point,
@@ -220,42 +230,60 @@ int place_point(struct breaker *b, struct field *f, struct process *p, struct po
 		return status;
 	}
 	placement = add(f, p, PLACEMENT_POINT, m, &bp);
-	r = placement ? cotrace_break(f->session, &placement->id, &bp) : -ENOMEM;
 	if (placement) {
 		placement->point = point;
 		placement->asked = asked;
 		memcpy(placement->formats, code.formats, sizeof code.formats);
+		describe(placement);
 	}
+	r = set(f, placement, &bp);
 	code_free(&code);
-	if (r) {
-		if (placement)
-			placement_remove(f, placement, false);
-		/* It has died meanwhile. */
-		return r == -ESRCH || r == -ESHUTDOWN ? 0 : refused(point, bp.addr, r);
-	}
-	point->found = true;
-	describe(placement);
-	return 0;
+	point->found |= !r;
+	/* It may have died meanwhile. */
+	return !r || r == -ESRCH || r == -ESHUTDOWN ? 0 : refused(point, bp.addr, r);
 }
 
-int place_own(struct breaker *b, struct field *f, struct process *p, enum placement_kind kind,
-	      const struct module *m, uint64_t addr)
+int place_own(struct field *f, struct process *p, enum placement_kind kind, const struct module *m,
+	      uint64_t addr)
 {
 	struct cotrace_breakpoint bp = { .size = sizeof bp,
 					 .pid = p->pid,
 					 .addr = addr,
 					 .mode = COTRACE_STOP,
 					 .flags = COTRACE_BREAK_INHERIT };
-	struct placement *placement;
-	int r;
 
-	(void)b;
-	for (placement = f->placements; placement; placement = placement->next)
-		if (placement->kind == kind && placement->pid == p->pid && placement->addr == addr)
+	for (struct placement *at = f->placements; at; at = at->next)
+		if (at->kind == kind && at->pid == p->pid && at->addr == addr)
 			return 0;
-	placement = add(f, p, kind, m, &bp);
-	r = placement ? cotrace_break(f->session, &placement->id, &bp) : -ENOMEM;
-	if (r && placement)
-		placement_remove(f, placement, false);
+	return set(f, add(f, p, kind, m, &bp), &bp);
+}
+
+int place_indirect(struct field *f, struct process *p, struct point *point, const struct module *m,
+		   uint64_t addr, uint64_t task)
+{
+	struct cotrace_breakpoint bp = { .size = sizeof bp,
+					 .pid = p->pid,
+					 .addr = addr,
+					 .mode = COTRACE_STOP,
+					 .task = task,
+					 .value_count = 1,
+					 .flags = task ? 0 : COTRACE_BREAK_INHERIT };
+	enum placement_kind kind = task ? PLACEMENT_RESULT : PLACEMENT_RESOLVER;
+	char *text = task ? text_of_result(m) : text_of_return_address(m, addr - m->bias);
+	struct placement *placement;
+	uint8_t *code = NULL;
+	int r = -ENOENT;
+
+	if (text)
+		r = cotrace_compile(&code, &bp.values[0].size, m->image->arch, text, NULL, 0);
+	if (!r) {
+		bp.values[0].code = code;
+		placement = add(f, p, kind, m, &bp);
+		if (placement)
+			placement->point = point;
+		r = set(f, placement, &bp);
+	}
+	free(text);
+	free(code);
 	return r;
 }

@@ -70,7 +70,6 @@ static void drop_gone(struct field *f, struct process *p)
 int process_refresh(struct breaker *b, struct field *f, struct process *p)
 {
 	struct modules old = p->modules;
-	bool again = p->unresolved;
 	int status = 0, r = modules_read(&p->modules, f->session, p->pid);
 
 	if (r) {
@@ -81,10 +80,9 @@ int process_refresh(struct breaker *b, struct field *f, struct process *p)
 					  (int)p->pid, strerror(-r));
 	}
 	drop_gone(f, p);
-	linker_follow(b, f, p);
-	p->unresolved = false;
+	linker_follow(f, p);
 	for (size_t i = 0; i < p->modules.count && !status; i++)
-		if (again || !modules_have(&old, &p->modules.v[i]))
+		if (!modules_have(&old, &p->modules.v[i]))
 			status = resolve_points(b, f, p, &p->modules.v[i]);
 	modules_free(&old);
 	if (!status && !p->started && linker_has_loaded(f, p)) {
@@ -114,7 +112,6 @@ void process_fork(struct field *f, pid_t parent, pid_t pid)
 	modules_copy(&p->modules, &from->modules);
 	p->started = from->started;
 	p->followed = from->followed;
-	p->unresolved = from->unresolved;
 }
 
 /* With the program its breakpoints have gone. */
@@ -137,7 +134,7 @@ int process_exec(struct breaker *b, struct field *f, pid_t pid)
 		return complain(EXIT_FAILURE, "out of memory");
 	forget(f, p);
 	modules_free(&p->modules);
-	p->started = p->unresolved = p->followed = false;
+	p->started = p->followed = false;
 	return process_begin(b, f, pid);
 }
 

@@ -39,9 +39,9 @@ static struct answer *ask(const struct point *point, struct image *image)
 	return a;
 }
 
-/* What the chosen code of an indirect function is, as far as it has been chosen. */
-static int place_indirect(struct breaker *b, struct field *f, struct process *p,
-			  struct point *point, const struct module *m, const struct answer *a)
+/* What the chosen code of an indirect function is, or how we shall know of it. */
+static int place_chosen(struct breaker *b, struct field *f, struct process *p, struct point *point,
+			const struct module *m, const struct answer *a)
 {
 	const struct location *l = &point->location;
 	struct addresses found = { 0 };
@@ -50,12 +50,11 @@ static int place_indirect(struct breaker *b, struct field *f, struct process *p,
 	for (size_t i = 0; i < a->functions.resolvers.count; i++)
 		modules_resolve(&p->modules, m, a->functions.resolvers.v[i], l->name, f->session,
 				p->pid, &found);
-	if (!found.count) {
-		p->unresolved = true;
-		linker_await(b, f, p, m);
-	}
 	for (size_t i = 0; i < found.count && !status; i++)
 		status = place_point(b, f, p, point, m, found.v[i] + l->addr);
+	for (size_t i = 0; i < a->functions.resolvers.count && !found.count; i++)
+		if (!place_indirect(f, p, point, m, a->functions.resolvers.v[i] + m->bias, 0))
+			point->found = true;
 	addresses_free(&found);
 	return status;
 }
@@ -100,7 +99,7 @@ static int resolve(struct breaker *b, struct field *f, struct process *p, struct
 	for (size_t i = 0; i < a->functions.code.count && !status; i++)
 		status = place_point(b, f, p, point, m, a->functions.code.v[i] + l->addr);
 	if (!status && a->functions.resolvers.count)
-		status = place_indirect(b, f, p, point, m, a);
+		status = place_chosen(b, f, p, point, m, a);
 	if (!status && b->opening && a->functions.is_data && !a->functions.code.count)
 		status = complain(EXIT_FAILURE,
 				  "breakpoint %s: that is data, not code; a watchpoint would be "
@@ -116,6 +115,42 @@ static const struct module *module_at(const struct process *p, uint64_t addr)
 		if (image_is_code(p->modules.v[i].image, addr - p->modules.v[i].bias))
 			return &p->modules.v[i];
 	return NULL;
+}
+
+/* The resolver of an indirect function returns what it has chosen. */
+static void take_result(struct breaker *b, struct field *f, struct process *p, struct point *point,
+			uint64_t chosen)
+{
+	const struct module *m = module_at(p, chosen);
+	struct placement *next;
+
+	if (!m || place_point(b, f, p, point, m, chosen - m->bias + point->location.addr))
+		return;
+	/* It would choose the same again. */
+	for (struct placement *at = f->placements; at; at = next) {
+		next = at->next;
+		if (at->kind == PLACEMENT_RESOLVER && at->point == point && at->pid == p->pid)
+			placement_remove(f, at, true);
+	}
+}
+
+void resolve_indirect(struct breaker *b, struct field *f, struct placement *at,
+		      const struct cotrace_event *ev)
+{
+	struct process *p = process_find(f, ev->pid);
+	struct hit hit = { ev, at, f };
+	struct module m = { at->image, at->bias };
+	struct point *point = at->point;
+	uint64_t value;
+
+	if (!p || !value_get(b, &hit, 0, &value))
+		return;
+	if (at->kind == PLACEMENT_RESOLVER) {
+		place_indirect(f, p, point, &m, value, ev->task);
+		return;
+	}
+	placement_remove(f, at, true);
+	take_result(b, f, p, point, value);
 }
 
 int resolve_points(struct breaker *b, struct field *f, struct process *p, const struct module *m)
@@ -144,7 +179,8 @@ void resolve_tell(struct breaker *b)
 		struct point *point = &b->options.points[i];
 		const struct location *l = &point->location;
 
-		if (point->found || point->waits_told || b->options.quiet)
+		if (point->found || point->waits_told || b->options.quiet ||
+		    l->kind == LOCATION_ADDRESS)
 			continue;
 		point->waits_told = true;
 		if (l->kind == LOCATION_LINE)

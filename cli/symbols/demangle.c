@@ -62,21 +62,23 @@ static void remove_blanks(char *text)
 	*to = '\0';
 }
 
-/* "f<int>" becomes "f"; not the < of an operator. */
-static void remove_template(char *text)
+/* "v<int>::f<char>" becomes "v::f"; operators have their own < and >. */
+static void remove_templates(char *text)
 {
-	size_t n = strlen(text);
+	char *to = text;
 	int depth = 0;
 
-	if (!n || text[n - 1] != '>' || strstr(text, "operator"))
+	if (strstr(text, "operator<") || strstr(text, "operator>") || strstr(text, "operator-"))
 		return;
-	while (n-- > 0) {
-		depth += text[n] == '>' ? 1 : text[n] == '<' ? -1 : 0;
-		if (!depth) {
-			text[n] = '\0';
-			return;
-		}
+	for (; *text; text++) {
+		if (*text == '<')
+			depth++;
+		else if (*text == '>' && depth)
+			depth--;
+		else if (!depth)
+			*to++ = *text;
 	}
+	*to = '\0';
 }
 
 static bool same(const char *demangled, const char *name)
@@ -92,7 +94,7 @@ static bool same(const char *demangled, const char *name)
 		if (!equal && !strstr(b, "(anonymousnamespace)"))
 			remove_all(a, "(anonymousnamespace)::");
 		if (!equal && !strchr(b, '<'))
-			remove_template(a);
+			remove_templates(a);
 		equal = equal || !strcmp(a, b);
 	}
 	free(a);

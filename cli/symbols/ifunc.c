@@ -50,6 +50,11 @@ static uint64_t word_in_file(struct image *image, uint64_t addr)
 	return 0;
 }
 
+static bool same_word(const struct module *m, uint64_t a, uint64_t b)
+{
+	return m->image->word == 4 ? (uint32_t)a == (uint32_t)b : a == b;
+}
+
 /* What stands in the process's table; taken if it is code of the owner. */
 static void take_slot(struct seek *s, const struct module *m, uint64_t slot)
 {
@@ -58,10 +63,13 @@ static void take_slot(struct seek *s, const struct module *m, uint64_t slot)
 	if (cotrace_read_memory(s->session, s->pid, slot + m->bias, &value, m->image->word) !=
 	    m->image->word)
 		return;
+	/* As in the file: it has not been asked yet. */
+	if (same_word(m, value, word_in_file(m->image, slot)) ||
+	    same_word(m, value - m->bias, word_in_file(m->image, slot)))
+		return;
 	value -= s->owner->bias;
 	if (m->image->word == 4)
 		value &= UINT32_MAX;
-	/* The resolver itself: it has not been asked yet. */
 	if (value != s->resolver && image_is_code(s->owner->image, value))
 		addresses_add(s->found, value);
 }

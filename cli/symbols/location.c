@@ -104,23 +104,29 @@ static int push_register(struct machine *m, uint64_t number, int64_t offset)
 
 static int run(struct machine *m, const Dwarf_Op *ops, size_t n);
 
+/* By the first unwind tables that know the place. */
+static Dwarf_Frame *frame_at(Dwfl_Module *module, uint64_t addr)
+{
+	Dwarf_Frame *frame = NULL;
+	Dwarf_Addr bias;
+	Dwarf_CFI *cfi = dwfl_module_eh_cfi(module, &bias);
+
+	if (cfi && !dwarf_cfi_addrframe(cfi, addr - bias, &frame))
+		return frame;
+	cfi = dwfl_module_dwarf_cfi(module, &bias);
+	return cfi && !dwarf_cfi_addrframe(cfi, addr - bias, &frame) ? frame : NULL;
+}
+
 /* The canonical frame address: what the unwind tables say at this place. */
 static int push_cfa(struct machine *m)
 {
-	Dwfl_Module *module = m->rw->module->image->module;
-	Dwarf_Frame *frame = NULL;
-	Dwarf_Addr bias;
-	Dwarf_CFI *cfi = dwfl_module_dwarf_cfi(module, &bias);
+	Dwarf_Frame *frame = frame_at(m->rw->module->image->module, m->rw->addr);
 	Dwarf_Op *ops;
 	size_t n;
 	int r;
 
-	if (!cfi || dwarf_cfi_addrframe(cfi, m->rw->addr - bias, &frame)) {
-		cfi = dwfl_module_eh_cfi(module, &bias);
-		if (!cfi || dwarf_cfi_addrframe(cfi, m->rw->addr - bias, &frame))
-			return refuse(m->rw, "%s is on the stack, and there are no unwind tables",
-				      m->name);
-	}
+	if (!frame)
+		return refuse(m->rw, "%s is on the stack, and there are no unwind tables", m->name);
 	r = dwarf_frame_cfa(frame, &ops, &n) ? refuse(m->rw, "the unwind tables are broken")
 					     : run(m, ops, n);
 	free(frame);
@@ -357,4 +363,40 @@ int location_read(struct rewriting *rw, Dwarf_Die *die, const char *name, struct
 		free(pop(&m));
 	free(scopes);
 	return r ? r : place->text ? 0 : refuse(rw, "%s has no place", name);
+}
+
+char *text_of_return_address(const struct module *module, uint64_t addr)
+{
+	struct rewriting rw = { .module = module, .addr = addr };
+	struct machine m = { .rw = &rw, .name = "the return address" };
+	Dwarf_Frame *frame = frame_at(module->image->module, addr);
+	int number = frame ? dwarf_frame_info(frame, NULL, NULL, NULL) : -1, r = -1;
+	Dwarf_Op mem[3], *ops = mem;
+	char *text = NULL;
+	size_t n = 0;
+
+	/* In memory, or still in the register that calls put it into. */
+	if (number >= 0 && !dwarf_frame_register(frame, number, mem, &ops, &n)) {
+		if (n)
+			r = run(&m, ops, n);
+		else if (!ops)
+			r = push_register(&m, (uint64_t)number, 0);
+		if (!r && n && !m.is_value)
+			r = dereference(&m, module->image->word);
+	}
+	if (!r)
+		text = pop(&m);
+	while (m.depth)
+		free(pop(&m));
+	free(frame);
+	return text;
+}
+
+char *text_of_result(const struct module *module)
+{
+	struct rewriting rw = { .module = module };
+	struct machine m = { .rw = &rw, .name = "the result" };
+
+	/* DWARF's number 0 on x86, x86-64 and aarch64. */
+	return push_register(&m, 0, 0) ? NULL : pop(&m);
 }

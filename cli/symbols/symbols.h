@@ -140,4 +140,10 @@ struct rewriting {
  */
 int variable_rewrite(struct rewriting *rw, const char *text, char **out);
 
+/* location.c */
+/* At a function's entry: the text of the address to which it will return; to be freed. */
+char *text_of_return_address(const struct module *m, uint64_t addr);
+/* The text of the register in which a function returns an address; to be freed. */
+char *text_of_result(const struct module *m);
+
 #endif
