@@ -803,8 +803,7 @@ typedef int (*cotrace_name_finder)(void *data, const char *name, char *text, siz
  * Blocks: never. Return: as cotrace_compile().
  */
 int cotrace_compile_names(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
-			  cotrace_name_finder find, void *data, char *message,
-			  size_t message_size);
+			  cotrace_name_finder find, void *data, char *message, size_t message_size);
 
 /**
  * cotrace_check_expression() - verify an agent expression as the engine does

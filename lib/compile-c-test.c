@@ -43,17 +43,25 @@ static struct {
 };
 
 /* The registers, under the names that gcc lets a C program give to variables. */
-#define REGISTERS(R)                                                                       \
-	R(0, $rax, 0x1122334455667788)                                                     \
-	R(1, $rbx, -1)                                                                     \
-	R(2, $rcx, 0)                                                                      \
-	R(3, $rdx, 3)                                                                      \
-	R(4, $rsi, (intptr_t)&place) R(5, $rdi, 5) R(6, $rbp, (intptr_t)place.u32)         \
-		R(7, $rsp, (intptr_t)place.s32) R(8, $r8, 0x80000000) R(9, $r9, INT64_MIN) \
-			R(10, $r10, INT64_MAX) R(11, $r11, (intptr_t)place.s8)             \
-				R(12, $r12, 0xfedcba9876543210) R(13, $r13, -2)            \
-					R(14, $r14, (intptr_t)&place.list) R(15, $r15, 63) \
-						R(16, $rip, 0x401000) R(17, $eflags, 0x246)
+#define REGISTERS(R)                       \
+	R(0, $rax, 0x1122334455667788)     \
+	R(1, $rbx, -1)                     \
+	R(2, $rcx, 0)                      \
+	R(3, $rdx, 3)                      \
+	R(4, $rsi, (intptr_t)&place)       \
+	R(5, $rdi, 5)                      \
+	R(6, $rbp, (intptr_t)place.u32)    \
+	R(7, $rsp, (intptr_t)place.s32)    \
+	R(8, $r8, 0x80000000)              \
+	R(9, $r9, INT64_MIN)               \
+	R(10, $r10, INT64_MAX)             \
+	R(11, $r11, (intptr_t)place.s8)    \
+	R(12, $r12, 0xfedcba9876543210)    \
+	R(13, $r13, -2)                    \
+	R(14, $r14, (intptr_t)&place.list) \
+	R(15, $r15, 63)                    \
+	R(16, $rip, 0x401000)              \
+	R(17, $eflags, 0x246)
 
 #define R(number, name, value) static int64_t name;
 REGISTERS(R)
