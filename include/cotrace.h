@@ -782,28 +782,13 @@ int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t 
  *
  * The operators of C, but for those that assign, on integers of C's types and pointers to
  * them: "$rdi == 5 && *(int *)$rsi != 0". Registers are $name, memory is dereferenced
- * with its type. The result is extended to 64 bits as its type is signed or not.
+ * with its type; names of the program are the caller's to replace. The result is extended
+ * to 64 bits as its type is signed or not.
  *
  * Blocks: never. Return: 0; -EINVAL; -ENOMEM.
  */
 int cotrace_compile(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
 		    char *message, size_t message_size);
-
-/*
- * Stores in @text an expression of the same language that stands for the name, such as
- * "*(int *)0x4010". It is read as if in parentheses. Returns 0, or -ENOENT: no such name.
- */
-typedef int (*cotrace_name_finder)(void *data, const char *name, char *text, size_t size);
-
-/**
- * cotrace_compile_names() - the same, with names of the program in it
- * @find: asked for every name that is neither a register nor a type; called in this
- *        thread, before the call returns; @data is passed on
- *
- * Blocks: never. Return: as cotrace_compile().
- */
-int cotrace_compile_names(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
-			  cotrace_name_finder find, void *data, char *message, size_t message_size);
 
 /**
  * cotrace_check_expression() - verify an agent expression as the engine does

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What C cannot be asked: 32-bit tasks, code, mistakes, names. */
+/* What C cannot be asked: 32-bit tasks, code, mistakes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,6 @@
 #include "wire/agent.h"
 
 static const int32_t numbers[] = { 5, -6 };
-static const int16_t shorts[] = { 3, -4 };
 
 /* rax, rbx, rcx, rdx, rsi, rdi; or eax, ecx, edx, ebx, esp, ebp, and 8 is eip. */
 static int read_register(void *data, unsigned number, uint64_t *value)
@@ -331,84 +330,6 @@ static void a_message_is_cut_to_its_buffer(void **state)
 	assert_int_equal(cotrace_compile(&code, &size, COTRACE_ARCH_ANY, "1", NULL, 0), -EINVAL);
 }
 
-/* ---- Names ---- */
-
-static int find(void *data, const char *name, char *text, size_t size)
-{
-	assert_ptr_equal(data, numbers);
-	if (strcmp(name, "counter") == 0)
-		return snprintf(text, size, "*(int *)%#lx", (unsigned long)numbers) < 0;
-	if (strcmp(name, "sum") == 0)
-		return snprintf(text, size, "1 + 2") < 0;
-	if (strcmp(name, "ns::table") == 0)
-		return snprintf(text, size, "(short *)%#lx", (unsigned long)shorts) < 0;
-	if (strcmp(name, "twice") == 0)
-		return snprintf(text, size, "counter * 2") < 0;
-	if (strcmp(name, "wrong") == 0)
-		return snprintf(text, size, "1 + $foo") < 0;
-	if (strcmp(name, "two") == 0)
-		return snprintf(text, size, "1 2") < 0;
-	if (strcmp(name, "endless") == 0)
-		return snprintf(text, size, "1 + endless") < 0;
-	if (strcmp(name, "long_one") == 0)
-		memset(text, '1', size);
-	return strcmp(name, "long_one") == 0 ? 0 : -ENOENT;
-}
-
-static int compile_names(const char *text, uint64_t *value, char *message, size_t size)
-{
-	uint8_t *code;
-	size_t code_size;
-	int r = cotrace_compile_names(&code, &code_size, COTRACE_ARCH_X86_64, text, find,
-				      (void *)numbers, message, size);
-
-	if (r == 0)
-		assert_int_equal(agent_eval(code, &env, value), AGENT_NO_FAULT);
-	free(code);
-	return r;
-}
-
-static void names_stand_for_expressions(void **state)
-{
-	static const struct sample good[] = {
-		{ "counter > 3", 1 },
-		{ "counter + sizeof counter", 9 },
-		{ "sum * 2", 6 },
-		{ "ns::table[1]", (uint64_t)-4 },
-		{ "sum ? counter : 1", 5 },
-		{ "twice - counter", 5 },
-		{ "&counter == (int *)$rsi", 1 },
-	};
-	static const struct {
-		const char *text, *message;
-	} bad[] = {
-		{ "1 + missing", "character 5: missing is not known here" },
-		{ "0 || wrong", "in \"1 + $foo\", which stands for wrong: character 5: there is no "
-				"register $foo on x86_64" },
-		{ "two", "in \"1 2\", which stands for two: character 3: an operator is expected "
-			 "here" },
-		{ "endless", "in \"1 + endless\", which stands for endless: character 1: the "
-			     "expression is nested too deeply" },
-	};
-	char message[512];
-	uint64_t value;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		value = 0;
-		if (compile_names(good[i].text, &value, message, sizeof message) < 0)
-			fail_msg("%s: %s", good[i].text, message);
-		assert_int_equal(value, good[i].expected);
-	}
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		assert_int_equal(compile_names(bad[i].text, &value, message, sizeof message),
-				 -EINVAL);
-		assert_string_equal(message, bad[i].message);
-	}
-	/* One that fills the buffer and more is cut, not read past. */
-	assert_int_equal(compile_names("long_one", &value, message, sizeof message), -EINVAL);
-}
-
 static void checking_has_errors_of_its_own(void **state)
 {
 	uint8_t code[COTRACE_EXPRESSION_BYTES_MAX + 1];
@@ -437,7 +358,6 @@ int main(void)
 		cmocka_unit_test(mistakes_are_explained),
 		cmocka_unit_test(what_is_too_much_is_refused),
 		cmocka_unit_test(a_message_is_cut_to_its_buffer),
-		cmocka_unit_test(names_stand_for_expressions),
 		cmocka_unit_test(checking_has_errors_of_its_own),
 	};
 

@@ -48,10 +48,10 @@ static bool translate(struct expr *x, const char *text, struct expr_code *code)
 	return p == AGENT_GOOD;
 }
 
-int cotrace_compile_names(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
-			  cotrace_name_finder find, void *data, char *message, size_t message_size)
+int cotrace_compile(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
+		    char *message, size_t message_size)
 {
-	struct expr x = { .arch = arch_by_id(arch), .find = find, .find_data = data };
+	struct expr x = { .arch = arch_by_id(arch) };
 	struct expr_code code;
 	int r = -EINVAL;
 
@@ -71,10 +71,4 @@ int cotrace_compile_names(uint8_t **out, size_t *size, enum cotrace_arch arch, c
 		snprintf(message, message_size, "%s", r == -ENOMEM ? "out of memory" : x.message);
 	}
 	return r;
-}
-
-int cotrace_compile(uint8_t **out, size_t *size, enum cotrace_arch arch, const char *text,
-		    char *message, size_t message_size)
-{
-	return cotrace_compile_names(out, size, arch, text, NULL, NULL, message, message_size);
 }

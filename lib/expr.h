@@ -17,7 +17,6 @@
 #define EXPR_NODES_MAX 4096 /* most cost code, which is short */
 #define EXPR_NESTING_MAX 64
 #define EXPR_NAME_MAX 128
-#define EXPR_TEXT_MAX 256 /* of what stands for a name */
 
 /* ---- Types ---- */
 
@@ -76,26 +75,22 @@ struct token {
 	char name[EXPR_NAME_MAX]; /* without $ */
 };
 
-/* A text being read: the user's, or what stands for a name in it. */
 struct lexer {
 	const char *text, *at;
-	const char *stands_for; /* NULL: the user's */
-	struct token token;	/* the one to be looked at */
+	struct token token; /* the one to be looked at */
 };
 
 struct expr {
 	const struct arch *arch;
-	cotrace_name_finder find;
-	void *find_data;
-	struct lexer *lexer;
+	struct lexer lexer;
 	struct expr_node *nodes;
 	size_t node_count;
 	unsigned nesting;
 	bool failed;
-	char message[512];
+	char message[256];
 };
 
-/* The first complaint stays; @at is where in the present text. Returns NULL. */
+/* The first complaint stays; @at is where in the text. Returns NULL. */
 void *expr_fail(struct expr *x, const char *at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -7,20 +7,16 @@
 
 void *expr_fail(struct expr *x, const char *at, const char *format, ...)
 {
-	size_t used = 0;
 	va_list args;
+	int used;
 
 	if (x->failed)
 		return NULL;
 	x->failed = true;
-	if (x->lexer->stands_for != NULL)
-		used = (size_t)snprintf(x->message, sizeof x->message,
-					"in \"%s\", which stands for %.100s: ", x->lexer->text,
-					x->lexer->stands_for);
-	used += (size_t)snprintf(x->message + used, sizeof x->message - used,
-				 "character %zu: ", (size_t)(at - x->lexer->text) + 1);
+	used = snprintf(x->message, sizeof x->message,
+			"character %zu: ", (size_t)(at - x->lexer.text) + 1);
 	va_start(args, format);
-	vsnprintf(x->message + used, sizeof x->message - used, format, args);
+	vsnprintf(x->message + used, sizeof x->message - (size_t)used, format, args);
 	va_end(args);
 	return NULL;
 }
@@ -213,7 +209,7 @@ static bool lex_operator(struct expr *x, struct token *t)
 
 bool lex_next(struct expr *x)
 {
-	struct lexer *l = x->lexer;
+	struct lexer *l = &x->lexer;
 	struct token *t = &l->token;
 
 	while (*l->at == ' ' || (*l->at >= '\t' && *l->at <= '\r'))

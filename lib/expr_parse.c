@@ -10,7 +10,7 @@ static struct expr_node *parse_comma(struct expr *x);
 
 static const struct token *peek(const struct expr *x)
 {
-	return &x->lexer->token;
+	return &x->lexer.token;
 }
 
 static bool is_op(const struct expr *x, unsigned op)
@@ -145,26 +145,6 @@ static bool parse_type(struct expr *x, struct expr_type *out)
 
 /* ---- Primary expressions ---- */
 
-/* The program's name: what stands for it is read in its place, as if in parentheses. */
-static struct expr_node *parse_substitute(struct expr *x, const char *at, const char *name)
-{
-	char text[EXPR_TEXT_MAX] = "";
-	struct lexer *outer = x->lexer, inner = { .stands_for = name, .text = text, .at = text };
-	struct expr_node *n;
-	int r = x->find != NULL ? x->find(x->find_data, name, text, sizeof text) : -1;
-
-	if (r < 0)
-		return expr_fail(x, at, "%s is not known here%s", name,
-				 x->find == NULL ? "; registers are written $NAME" : "");
-	text[sizeof text - 1] = '\0';
-	x->lexer = &inner;
-	n = lex_next(x) ? parse_comma(x) : NULL;
-	if (n != NULL && peek(x)->kind != TOKEN_END)
-		n = expr_fail(x, peek(x)->at, "an operator is expected here");
-	x->lexer = outer;
-	return n;
-}
-
 static struct expr_node *parse_name(struct expr *x, const struct token *t)
 {
 	static const char *const refused[] = { "float", "double", "struct", "union", "enum" };
@@ -176,7 +156,7 @@ static struct expr_node *parse_name(struct expr *x, const struct token *t)
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		if (strcmp(refused[i], t->name) == 0)
 			return expr_fail(x, t->at, "types with %s are not known here", t->name);
-	return parse_substitute(x, t->at, t->name);
+	return expr_fail(x, t->at, "%s is not known here; registers are written $NAME", t->name);
 }
 
 static struct expr_node *parse_primary(struct expr *x)
@@ -245,7 +225,7 @@ static struct expr_node *parse_cast(struct expr *x, const char *at)
 
 static struct expr_node *parse_sizeof(struct expr *x, const char *at)
 {
-	struct lexer before = *x->lexer;
+	struct lexer before = x->lexer;
 	struct expr_node *n;
 	struct expr_type t;
 
@@ -253,7 +233,7 @@ static struct expr_node *parse_sizeof(struct expr *x, const char *at)
 		if (!parse_type(x, &t) || !expect(x, ')'))
 			return NULL;
 	} else {
-		*x->lexer = before;
+		x->lexer = before;
 		n = x->failed ? NULL : parse_unary(x);
 		if (n == NULL)
 			return NULL;
@@ -287,9 +267,9 @@ static bool is_cast(struct expr *x)
 
 	if (!is_op(x, '('))
 		return false;
-	before = *x->lexer;
+	before = x->lexer;
 	found = lex_next(x) && at_type(x);
-	*x->lexer = before;
+	x->lexer = before;
 	return found;
 }
 
@@ -393,16 +373,14 @@ static struct expr_node *parse_comma(struct expr *x)
 
 struct expr_node *expr_parse(struct expr *x, const char *text)
 {
-	struct lexer lexer = { .text = text, .at = text };
 	struct expr_node *n;
 
-	x->lexer = &lexer;
+	x->lexer = (struct lexer){ .text = text, .at = text };
 	n = lex_next(x) ? parse_comma(x) : NULL;
 	if (n != NULL && is_op(x, '='))
 		n = expr_fail(x, peek(x)->at, "nothing can be assigned; == compares");
 	if (n != NULL && peek(x)->kind != TOKEN_END)
 		n = expr_fail(x, peek(x)->at, "an operator is expected before \"%.*s\"",
 			      (int)peek(x)->length, peek(x)->at);
-	x->lexer = NULL;
 	return n;
 }

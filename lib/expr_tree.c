@@ -31,7 +31,7 @@ static struct expr_node *make(struct expr *x, enum expr_kind kind, struct expr_t
 	struct expr_node *n;
 
 	if (x->node_count == EXPR_NODES_MAX)
-		return expr_fail(x, x->lexer->token.at, "the expression is too long");
+		return expr_fail(x, x->lexer.token.at, "the expression is too long");
 	n = &x->nodes[x->node_count++];
 	*n = (struct expr_node){ .kind = kind, .type = t };
 	return n;

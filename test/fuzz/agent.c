@@ -104,25 +104,13 @@ static void make_code(const struct arch *arch, struct input *in)
 	check_code(arch, code, size);
 }
 
-static int find(void *data, const char *name, char *text, size_t size)
-{
-	const struct arch *arch = data;
-
-	FUZZ_CHECK(strlen(name) < EXPR_NAME_MAX);
-	if (*name == 'z')
-		return -1;
-	snprintf(text, size, *name == 'q' ? "1 + %s" : "*(int *)$%s", arch->sp);
-	return 0;
-}
-
 static void compile(const struct arch *arch, const char *text)
 {
 	char message[64] = "";
 	uint8_t *code;
 	size_t size;
 
-	if (cotrace_compile_names(&code, &size, arch->id, text, find, (void *)arch, message,
-				  sizeof message) < 0) {
+	if (cotrace_compile(&code, &size, arch->id, text, message, sizeof message) < 0) {
 		FUZZ_CHECK(code == NULL && size == 0);
 		FUZZ_CHECK(*message != '\0' && strlen(message) < sizeof message);
 		return;
@@ -137,14 +125,14 @@ static void compile(const struct arch *arch, const char *text)
 static void make_text(const struct arch *arch, struct input *in)
 {
 	static const char *const words[] = {
-		"$pc",	      "$sp",	    "1",      "0",	  "-1",	    "255u",  "0x80000000",
-		"77L",	      "'a'",	    "(",      "(",	  ")",	    ")",     "[",
-		"]",	      "+",	    "-",      "*",	  "/",	    "%",     "<<",
-		">>",	      "<",	    ">",      "<=",	  ">=",	    "==",    "!=",
-		"&",	      "|",	    "^",      "&&",	  "||",	    "!",     "~",
-		"?",	      ":",	    ",",      "q",	  "name",   "(int)", "(char *)",
-		"(long *)",   "(unsigned)", "(bool)", "(void *)", "sizeof", "NULL",  "(short **)",
-		"(uint64_t)", "9LL",	    "zz",
+		"$pc",	      "$sp",	"1",	    "0",      "-1",    "255u",	     "0x80000000",
+		"77L",	      "'a'",	"(",	    "(",      ")",     ")",	     "[",
+		"]",	      "+",	"-",	    "*",      "/",     "%",	     "<<",
+		">>",	      "<",	">",	    "<=",     ">=",    "==",	     "!=",
+		"&",	      "|",	"^",	    "&&",     "||",    "!",	     "~",
+		"?",	      ":",	",",	    "name",   "(int)", "(char *)",   "(long *)",
+		"(unsigned)", "(bool)", "(void *)", "sizeof", "NULL",  "(short **)", "(uint64_t)",
+		"9LL",	      "name",
 	};
 	char text[2048] = "";
 	unsigned count = input_count(in);
