@@ -50,6 +50,18 @@ static int bad_engine(void)
 			path ? "unset COTRACE_ENGINE" : "install cotrace anew");
 }
 
+/* A few of our own, and 32 for an engine. */
+static int few_files(void)
+{
+	struct rlimit files = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	return complain(EXIT_FAILURE,
+			"no more files can be opened; tracing needs a limit of open files (ulimit "
+			"-Hn) of 32 and more, it is %lu",
+			(unsigned long)files.rlim_max);
+}
+
 int program_not_attached(pid_t pid, int error)
 {
 	struct cotrace_explanation e = { .size = sizeof e };
@@ -58,6 +70,8 @@ int program_not_attached(pid_t pid, int error)
 		return complain(EXIT_FAILURE, "%s", e.sentence);
 	if (error == -EPROTO)
 		return bad_engine();
+	if (error == -EMFILE)
+		return few_files();
 	if (error == -ETIMEDOUT && e.engine_pid)
 		return complain_of_silence(e.engine_pid);
 	if (error == -ESHUTDOWN)
@@ -157,6 +171,8 @@ int program_not_spawned(const char *name, const char *path, int error)
 
 	if (error == -EPROTO)
 		return bad_engine();
+	if (error == -EMFILE)
+		return few_files();
 	if (error == -EACCES)
 		return complain(EXIT_NOT_EXECUTABLE,
 				"%s can be executed but not read, so it cannot be traced; root may "

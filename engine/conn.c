@@ -41,7 +41,8 @@ static void read_peer(struct conn *c)
 
 struct conn *conn_new(struct engine *e, int fd)
 {
-	struct conn *c = e->conn_count < CONNS_MAX ? calloc(1, sizeof *c) : NULL;
+	bool room = e->conn_count < CONNS_MAX && fd < e->fds_max;
+	struct conn *c = room ? calloc(1, sizeof *c) : NULL;
 	struct epoll_event event = { .events = EPOLLIN };
 
 	if (c == NULL) {

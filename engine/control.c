@@ -2,7 +2,6 @@
 /* Requests that stop, resume and change. */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -220,15 +219,13 @@ void request_regset_write(struct request *rq, const struct wire_regset_write *m)
 
 void request_memory(struct request *rq, const struct wire_memory *m)
 {
-	struct backend *b = rq->conn->engine->backend;
 	struct process *p = request_process(rq, m->pid);
 	struct wire_r_memory reply = { .error = -ESRCH };
 	struct wire_writer *w;
 	int fd = -1;
 
 	if (p != NULL) {
-		fd = p->mem_read >= 0 ? fcntl(p->mem_read, F_DUPFD_CLOEXEC, 0)
-				      : b->ops->memory_open(b, process_any_tid(p), false);
+		fd = process_memory(p);
 		reply.error = fd < 0 ? fd : 0;
 		reply.generation = p->generation;
 	}

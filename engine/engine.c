@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,24 @@
 #define LEAVE_NS CLOCK_SECOND
 #define LEAVE_TURNS 1000 /* new tasks may have come meanwhile */
 
+/* The kernel gives the lowest free number: an fd tells by itself how many there are. */
+static void limit_fds(struct engine *e)
+{
+	struct rlimit files = { .rlim_cur = RLIM_INFINITY };
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	e->fds_max = files.rlim_cur > INT_MAX ? INT_MAX : (int)files.rlim_cur;
+	e->fds_max -= ENGINE_FDS_RESERVED;
+}
+
+int engine_spare_fd(const struct engine *e, int fd)
+{
+	if (fd < e->fds_max)
+		return fd;
+	fd_close(fd);
+	return -EMFILE;
+}
+
 int engine_new(struct engine **out, struct backend *backend)
 {
 	struct engine *e = calloc(1, sizeof *e);
@@ -34,6 +53,7 @@ int engine_new(struct engine **out, struct backend *backend)
 		return -ENOMEM;
 	e->backend = backend;
 	e->listener = -1;
+	limit_fds(e);
 	list_init(&e->sessions);
 	list_init(&e->conns);
 	list_init(&e->backlog);
@@ -181,6 +201,7 @@ int engine_run(struct engine *e)
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
+		limit_fds(e);
 	}
 	do
 		while (wanted(e))

@@ -27,6 +27,7 @@
 #define ENGINE_ARCHS 4	    /* enum cotrace_arch, ANY included */
 #define ENGINE_SET_WORDS 16 /* words of a set of system calls */
 #define TASK_REGS_MAX 512   /* bytes of general registers of any architecture */
+#define ENGINE_FDS_RESERVED 16 /* what one event and one request can take at a time */
 #define ENGINE_EXIT_STOP_NS (2 * CLOCK_SECOND)
 #define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
 
@@ -54,6 +55,7 @@ struct engine {
 	uint64_t last_breakpoint;
 	struct list wakes; /* spaces whose tasks may go on */
 	size_t conn_count;
+	int fds_max; /* fds from here on are kept free, for what must not fail */
 	struct list waiters;
 	struct list injections; /* calls into targets that sessions wait for */
 	size_t calls;		/* into targets, under way */
@@ -263,6 +265,8 @@ int engine_new(struct engine **out, struct backend *backend);
 /* Serves @fd as the first session's socket; consumes it. */
 int engine_adopt(struct engine *e, int fd);
 int engine_listen(struct engine *e);
+/* @fd, which may be an error; -EMFILE, and it is closed, if it is of the reserved ones. */
+int engine_spare_fd(const struct engine *e, int fd);
 /* Until the last session is gone; lets all targets go. */
 int engine_run(struct engine *e);
 void engine_free(struct engine *e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
@@ -102,14 +103,53 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 	return 0;
 }
 
-void process_open_memory(struct process *p, pid_t tid)
+/* Not kept when it is of the last ones: those are for what must not fail. */
+static int open_memory(struct process *p, pid_t tid, bool writable, int *error)
 {
-	struct backend *b = p->engine->backend;
+	struct engine *e = p->engine;
+	int fd = e->backend->ops->memory_open(e->backend, tid, writable);
+
+	*error = fd < 0 ? fd : 0;
+	return engine_spare_fd(e, fd);
+}
+
+int process_open_memory(struct process *p, pid_t tid)
+{
+	int error, ignored;
 
 	fd_close(p->mem_read);
 	fd_close(p->mem_write);
-	p->mem_read = b->ops->memory_open(b, tid, false);
-	p->mem_write = b->ops->memory_open(b, tid, true);
+	p->mem_read = open_memory(p, tid, false, &error);
+	p->mem_write = open_memory(p, tid, true, &ignored);
+	return error;
+}
+
+static const struct task *any_standing(const struct process *p)
+{
+	list_for_each (&p->tasks, node, after) {
+		const struct task *t = list_entry(node, struct task, in_process);
+
+		if (task_stands(t))
+			return t;
+	}
+	return NULL;
+}
+
+int process_memory(struct process *p)
+{
+	struct engine *e = p->engine;
+	const struct task *t = p->mem_read == -EMFILE ? any_standing(p) : NULL;
+	int fd;
+
+	if (t != NULL) /* there is no exec under way that would be overlooked */
+		process_open_memory(p, t->tid);
+	if (p->mem_read == -EMFILE)
+		return -EMFILE;
+	if (p->mem_read < 0)
+		fd = e->backend->ops->memory_open(e->backend, process_any_tid(p), false);
+	else
+		fd = fcntl(p->mem_read, F_DUPFD_CLOEXEC, 0);
+	return engine_spare_fd(e, fd == -1 ? -errno : fd);
 }
 
 pid_t process_any_tid(const struct process *p)

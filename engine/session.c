@@ -122,9 +122,12 @@ int session_for_child(struct session *parent, struct process *child)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return -errno;
 	c = conn_new(e, pair[0]);
-	if (c == NULL) {
+	pair[1] = engine_spare_fd(e, pair[1]);
+	if (c == NULL || pair[1] < 0) {
+		if (c != NULL)
+			conn_close(c);
 		fd_close(pair[1]);
-		return -ENOMEM;
+		return -EMFILE;
 	}
 	/* A socketpair names the engine as its peer. */
 	c->pid = parent->owner_pid;

@@ -224,11 +224,15 @@ static void on_exec(struct engine *e, struct task *t, const struct backend_event
 	}
 }
 
-/* After an exec that the kernel guards, clients that are not root must prove access again. */
+/*
+ * After an exec that the kernel guards, clients that are not root must prove access again. So
+ * they must where it cannot be told.
+ */
 static void guard_exec(struct process *p)
 {
-	process_open_memory(p, p->pid);
-	if (p->mem_read != -EACCES && p->mem_read != -EPERM)
+	int r = process_open_memory(p, p->pid);
+
+	if (r != -EACCES && r != -EPERM && r != -EMFILE && r != -ENFILE && r != -ENOMEM)
 		return;
 	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;

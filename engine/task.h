@@ -25,9 +25,11 @@ void process_discard_empty(struct engine *e);
 void process_discard(struct process *p);
 /*
  * Opens its memory while the program is known: the kernel ties the files to the address space
- * of that time, so that no later exec can slip in.
+ * of that time, so that no later exec can slip in. 0, or why the kernel does not let it be read.
  */
-void process_open_memory(struct process *p, pid_t tid);
+int process_open_memory(struct process *p, pid_t tid);
+/* A copy of its memory file for a client, or -errno. */
+int process_memory(struct process *p);
 /* A living task of it, for /proc. */
 pid_t process_any_tid(const struct process *p);
 void process_late_exit(struct process *p, const struct task *t, int status);

@@ -313,6 +313,7 @@ struct cotrace_options {
  *          -EBUSY    traced by a program that is not cotrace
  *          -EDEADLK  two tracers could stop each other (R10)
  *          -ENOENT   cotrace-engine was not found
+ *          -EMFILE   an engine may have fewer than 32 files open (RLIMIT_NOFILE)
  *          For the exact cause and the remedy call cotrace_explain().
  */
 int cotrace_attach(struct cotrace **out, pid_t pid, const struct cotrace_options *options);

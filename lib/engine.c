@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "lib/session.h"
 
 #define SESSION_FD 3
+#define FDS_MIN 32 /* with fewer an engine can do nothing */
 #define HIGH_FD 10 /* above all numbers that are given a meaning here */
 
 const char *engine_path(void)
@@ -76,12 +78,28 @@ struct start {
 	volatile int error; /* of exec */
 };
 
+/* As many as the caller may have: one with few of its own must not cripple the engine. */
+static int raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -errno;
+	files.rlim_cur = files.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno
+	       : files.rlim_max < FDS_MIN	    ? -EMFILE
+						    : 0;
+}
+
 /* Only numbers 0 to 3 are left open, each with its meaning. */
 static int arrange_fds(const struct start *s)
 {
-	int sock = fcntl(s->sock, F_DUPFD, HIGH_FD);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r = raise_limit(), sock, null;
 
+	if (r < 0)
+		return r;
+	sock = fcntl(s->sock, F_DUPFD, HIGH_FD);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (sock < 0 || null < 0)
 		return -errno;
 	null = fcntl(null, F_DUPFD, HIGH_FD);

@@ -299,6 +299,74 @@ static void of_many_captures_all_are_set_or_none(void **state)
 	assert_int_equal(captures->count, 1 + ENGINE_ARCHS);
 }
 
+/* ---- Too few file descriptors ---- */
+
+static void without_spare_fds_new_connections_and_memory_files_are_refused(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	int fds_max = st->engine->fds_max, pair[2];
+	struct message m;
+
+	st->engine->fds_max = 3;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	assert_true(engine_adopt(st->engine, pair[1]) < 0);
+	assert_int_equal(recv(pair[0], &m, 1, 0), 0); /* hung up */
+	close(pair[0]);
+	assert_int_equal(refused(c, MEMORY, memory, PID), -EMFILE);
+	/* Nothing is kept of the program that comes, and of no later one is anything given. */
+	fake_push_exec(st->kernel, PID, PID);
+	settle(st);
+	assert_int_equal(refused(c, MEMORY, memory, PID), -EMFILE);
+	st->engine->fds_max = fds_max;
+	assert_int_equal(refused(c, MEMORY, memory, PID), -EMFILE);
+	st->kernel->answers = true;
+	stop_all(c); /* no exec can be under way */
+	request(c, MEMORY, memory, PID);
+	assert_true(client_take(c, WIRE_R_MEMORY, &m));
+	assert_true(m.fd >= 0);
+	close(m.fd);
+	free(m.body);
+	/* Those that nobody takes do not take all. */
+	for (int i = 0; i < 100; i++) {
+		st->engine->fds_max = i < 50 ? fds_max : 3;
+		request(c, MEMORY, memory, PID);
+	}
+	st->engine->fds_max = fds_max;
+	for (int i = 0; i < 100; i++) {
+		assert_true(client_take(c, WIRE_R_MEMORY, &m));
+		assert_int_equal(m.fd >= 0, i < 50);
+		if (m.fd >= 0)
+			close(m.fd);
+		free(m.body);
+	}
+}
+
+static void an_exec_that_cannot_be_judged_is_taken_for_one_that_gains_privilege(void **state)
+{
+	static const int unknown[] = { -EACCES, -EPERM, -EMFILE, -ENFILE, -ENOMEM };
+	struct stage *st = *state;
+
+	for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+		struct client *root = client_attached(st), *user = client_attached(st);
+
+		session_by_id(st->engine, root->session)->owner_uid = 0;
+		session_by_id(st->engine, user->session)->owner_uid = 1000;
+		fake_push_exec(st->kernel, PID, PID);
+		settle(st);
+		expect_none(user);
+		fake_fail(st->kernel, FAKE_MEMORY_OPEN, unknown[i], 1);
+		fake_push_exec(st->kernel, PID, PID);
+		settle(st);
+		assert_int_equal(expect(user, COTRACE_EVENT_SESSION_END).end.reason,
+				 COTRACE_END_PRIVILEGE_GAINED);
+		expect_none(root);
+		client_close(user);
+		client_close(root);
+	}
+}
+
 /* ---- The protocol ---- */
 
 static void rubbish_ends_the_session_and_lets_the_target_run(void **state)
@@ -381,6 +449,8 @@ int main(void)
 		STAGED(memory_that_is_not_there_or_another_programs_is_not_written),
 		STAGED(a_capture_of_memory_that_cannot_be_read_says_so),
 		STAGED(of_many_captures_all_are_set_or_none),
+		STAGED(without_spare_fds_new_connections_and_memory_files_are_refused),
+		STAGED(an_exec_that_cannot_be_judged_is_taken_for_one_that_gains_privilege),
 		STAGED(rubbish_ends_the_session_and_lets_the_target_run),
 		STAGED(an_unknown_request_is_refused_and_a_short_one_is_the_end),
 		STAGED(nothing_comes_before_hello_and_hello_comes_soon),

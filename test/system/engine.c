@@ -415,6 +415,86 @@ TEST(a_client_that_floods_the_engine_delays_the_others_little, .timeout_s = 120)
 	target_ends_well(&many, 5000);
 }
 
+/* Opens connections until there is room for no more, and keeps them. */
+static unsigned crowd(pid_t engine, int *fds, unsigned max)
+{
+	unsigned n = 0, open = 0;
+	uint8_t m[24];
+
+	for (; n < max; n++) {
+		fds[n] = connect_raw(engine);
+		if (fds[n] < 0)
+			break;
+		send(fds[n], m, hello(m), MSG_NOSIGNAL);
+	}
+	test_sleep_ms(100);
+	for (unsigned i = 0; i < n; i++)
+		open += recv(fds[i], m, sizeof m, MSG_DONTWAIT | MSG_PEEK) > 0;
+	return open;
+}
+
+/* The engine inherits the limit; what a crowd takes of it is not what the others need. */
+TEST(an_engine_without_spare_fds_serves_its_sessions_well, .timeout_s = 60)
+{
+	struct rlimit low = { 64, 64 };
+	struct cotrace_event ev;
+	uint64_t word = 0, buffer;
+	struct cotrace *s;
+	struct target t;
+	int ask[2], tell[2], status, fds[200];
+	unsigned open = 0;
+	pid_t child, engine;
+
+	CHECK_SYS(pipe2(ask, O_CLOEXEC));
+	CHECK_SYS(pipe2(tell, O_CLOEXEC));
+	child = (pid_t)CHECK_SYS(fork());
+	if (child == 0) {
+		close(ask[1]);
+		if (read(ask[0], &engine, sizeof engine) == sizeof engine)
+			open = crowd(engine, fds, 200);
+		if (write(tell[1], &open, sizeof open) < 0)
+			_exit(1);
+		_exit(read(ask[0], &engine, 1) != 0);
+	}
+	close(ask[0]);
+	CHECK_SYS(setrlimit(RLIMIT_NOFILE, &low));
+	puppet_start(&t);
+	puppet_ask(&t, "handle %d", SIGUSR1);
+	puppet_ask(&t, "ignore %d", SIGUSR2);
+	buffer = (uint64_t)puppet_ask(&t, "buffer");
+	s = attached(t.pid, OPTIONS(.scope = COTRACE_TREE));
+	CHECK_EQ(cotrace_subscribe_signals(s, UINT64_MAX, COTRACE_NOTE), 0);
+	subscribe(s, COTRACE_EVENT_FORK, COTRACE_NOTE);
+	subscribe(s, COTRACE_EVENT_PROCESS_EXIT, COTRACE_NOTE);
+	engine = cotrace_engine_pid(s);
+	CHECK_EQ(write(ask[1], &engine, sizeof engine), (ssize_t)sizeof engine);
+	CHECK_EQ(read(tell[0], &open, sizeof open), (ssize_t)sizeof open);
+	test_note("%u of 200 connections", open);
+	CHECK_OP(open, >, 20);
+	CHECK_OP(open, <, 60);
+	/* What a signal means to the target is read in /proc. */
+	puppet_ask(&t, "kill %d", SIGUSR1);
+	take_kind(s, &ev, COTRACE_EVENT_SIGNAL);
+	CHECK_EQ(ev.signal.disposition, COTRACE_SIG_HANDLED);
+	puppet_ask(&t, "kill %d", SIGUSR2);
+	take_kind(s, &ev, COTRACE_EVENT_SIGNAL);
+	CHECK_EQ(ev.signal.disposition, COTRACE_SIG_IGNORED);
+	CHECK_EQ(cotrace_read_memory(s, t.pid, buffer, &word, sizeof word), (ssize_t)sizeof word);
+	CHECK_EQ(puppet_ask(&t, "fork 7"), 7);
+	take_kind(s, &ev, COTRACE_EVENT_FORK);
+	skip_to(s, &ev, COTRACE_EVENT_PROCESS_EXIT);
+	CHECK_EQ(ev.exit.code, 7);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(2000)), 0);
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	close(ask[1]);
+	close(tell[0]);
+	close(tell[1]);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+	cotrace_close(s);
+	puppet_end(&t);
+}
+
 /* Whoever pretends to be an engine is not believed. */
 TEST(a_false_engine_is_not_believed)
 {
