@@ -209,7 +209,7 @@ static void make_up(struct ptrace_call *c, const struct backend_event *ev)
 	if (regs_call_again(&c->call, ev->syscall.result) == calls_of(c)->restart)
 		c->forgetful = true;
 	if (c->forgetful && regs_goes_on(&c->regs, c->call.arch))
-		regs_forget(&c->regs);
+		regs_call_forget(&c->regs);
 }
 
 static int end_plainly(struct backend *base, struct ptrace_task *t, const struct backend_event *ev)

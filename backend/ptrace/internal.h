@@ -194,7 +194,7 @@ int regs_enter_again(pid_t tid, const struct ptrace_registers *regs, uint64_t pl
 /* Whether @regs belong to a call that the kernel would go on with by itself, and by what it remembers. */
 bool regs_goes_on(const struct ptrace_registers *regs, uint32_t arch);
 /* ... has it made from its beginning instead. */
-void regs_forget(struct ptrace_registers *regs);
+void regs_call_forget(struct ptrace_registers *regs);
 /* At the end of a call: it may be made again, by this number; -1: it is over. */
 int64_t regs_call_again(const struct backend_syscall *call, int64_t result);
 /* An address of an instruction that enters the kernel, as calls of @arch do; 0: none. */

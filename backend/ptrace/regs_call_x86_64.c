@@ -79,7 +79,7 @@ bool regs_goes_on(const struct ptrace_registers *saved, uint32_t arch)
 	return (int32_t)regs->orig_rax >= 0 && result == -ERESTART_RESTARTBLOCK;
 }
 
-void regs_forget(struct ptrace_registers *saved)
+void regs_call_forget(struct ptrace_registers *saved)
 {
 	struct user_regs_struct *regs = open_room(saved);
 
