@@ -397,6 +397,13 @@ char *text_of_result(const struct module *module)
 	struct rewriting rw = { .module = module };
 	struct machine m = { .rw = &rw, .name = "the result" };
 
+	char *name = NULL, *text;
+
 	/* DWARF's number 0 on x86, x86-64 and aarch64. */
-	return push_register(&m, 0, 0) ? NULL : pop(&m);
+	if (!push_register(&m, 0, 0))
+		name = pop(&m);
+	if (!name || asprintf(&text, "(unsigned long)%s", name) < 0)
+		text = NULL;
+	free(name);
+	return text;
 }
