@@ -308,6 +308,19 @@ static void what_is_unusual_is_refused(void **state)
 	assert_int_equal(wide->emulate(wide, BYTES(0x90), A, &regs, 100, NULL), -EINVAL);
 }
 
+static void addresses_wrap_at_their_width(void **state)
+{
+	struct user_regs_struct regs = some_regs();
+	struct memory m = { .at = 0 };
+
+	(void)state;
+	regs.rax = regs.rbx = 0xfffffff0;
+	assert_int_equal(emulate(&regs, &m, BYTES(0x67, 0x48, 0x8d, 0x04, 0x18)), 0);
+	assert_true(regs.rax == 0xffffffe0);
+	assert_int_equal(emulate(&regs, &m, BYTES(0x48, 0x8d, 0x04, 0x18)), 0);
+	assert_true(regs.rax == 0x1ffffffd0);
+}
+
 static void a_thread_pointer_call_of_i386_asks_for_the_base(void **state)
 {
 	uint32_t regs[17] = { [7] = 0x2b, [8] = 0x2b, [13] = 0x23, [15] = 0x7010, [16] = 0x2b };
@@ -403,6 +416,11 @@ static void the_trap_flag_does_not_stay_on_the_stack(void **state)
 	assert_int_equal(s.m.bytes[9], 0x03);
 	s.after.rsp = 0x1;
 	assert_int_equal(after_step(&s, A, BYTES(0x9c)), -EFAULT);
+	/* the program's own */
+	s.before.eflags = 0x346;
+	s.after.rsp = 0x7008;
+	assert_int_equal(after_step(&s, A, BYTES(0x9c)), 0);
+	assert_int_equal(s.m.bytes[9], 0x03);
 }
 
 static void the_entry_of_a_call_from_a_slot_is_put_right(void **state)
@@ -446,6 +464,7 @@ int main(void)
 		cmocka_unit_test(nothing_changes_when_memory_is_not_there),
 		cmocka_unit_test(branches_that_would_fault_are_left_to_the_hardware),
 		cmocka_unit_test(what_is_unusual_is_refused),
+		cmocka_unit_test(addresses_wrap_at_their_width),
 		cmocka_unit_test(a_thread_pointer_call_of_i386_asks_for_the_base),
 		cmocka_unit_test(the_pc_comes_back_from_the_slot),
 		cmocka_unit_test(the_trap_flag_does_not_stay_in_r11),
