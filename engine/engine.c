@@ -23,6 +23,7 @@
 #include "engine/task.h"
 
 #define READY_MAX 64
+#define LISTEN_AGAIN_NS CLOCK_SECOND
 #define LEAVE_NS CLOCK_SECOND
 #define LEAVE_TURNS 1000 /* new tasks may have come meanwhile */
 
@@ -88,26 +89,46 @@ int engine_adopt(struct engine *e, int fd)
 	return conn_new(e, fd) ? 0 : -ENOMEM;
 }
 
-int engine_listen(struct engine *e)
+static int listen_on(struct engine *e, int fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
 	int n = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "cotrace-engine/%d",
 			 (int)getpid());
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (bind(fd, (struct sockaddr *)&address,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 ||
+	    listen(fd, SOMAXCONN) < 0)
+		return -errno;
+	if (e->backend->ops->watch_fd(e->backend, fd) < 0 ||
+	    epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		return -errno;
+	e->io_again = true;
+	return 0;
+}
+
+static void listen_again(struct timer *timer)
+{
+	engine_listen(list_entry(timer, struct engine, listen_timer));
+}
+
+/* Anybody can have taken the name: then the first client is served at least. */
+int engine_listen(struct engine *e)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r;
 
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (struct sockaddr *)&address,
-		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0 ||
-	    listen(fd, SOMAXCONN) < 0 || e->backend->ops->watch_fd(e->backend, fd) < 0 ||
-	    epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
-		int r = -errno;
-
-		fd_close(fd);
-		return r;
+	r = listen_on(e, fd);
+	if (r == 0) {
+		e->listener = fd;
+		return 0;
 	}
-	e->listener = fd;
+	fd_close(fd);
+	if (r != -EADDRINUSE)
+		return r;
+	log_debug("somebody else has the engine's address");
+	timer_set(&e->timers, &e->listen_timer, clock_now_ns() + LISTEN_AGAIN_NS, listen_again);
 	return 0;
 }
 
@@ -176,8 +197,8 @@ static bool let_go_softly(struct engine *e)
 {
 	uint64_t until = clock_now_ns() + LEAVE_NS;
 
-	for (unsigned turn = 0;
-	     e->stopping_at_calls || e->disturbed || e->spaces_used || e->calls; turn++) {
+	for (unsigned turn = 0; e->stopping_at_calls || e->disturbed || e->spaces_used || e->calls;
+	     turn++) {
 		struct process *p;
 		size_t at = 0;
 

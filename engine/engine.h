@@ -47,6 +47,7 @@ struct engine {
 	struct list deaths;   /* tasks that died before that; told of at the end of the turn */
 	struct timers timers;
 	struct timer flush_timer;
+	struct timer listen_timer;
 	uint64_t seq, last_task, last_session;
 	size_t pokes;	  /* tasks interrupted so that a subscription takes effect */
 	size_t disturbed; /* tasks that are */
@@ -264,6 +265,7 @@ struct waiter {
 int engine_new(struct engine **out, struct backend *backend);
 /* Serves @fd as the first session's socket; consumes it. */
 int engine_adopt(struct engine *e, int fd);
+/* 0 also where the name is taken: it is tried again then, now and then. */
 int engine_listen(struct engine *e);
 /* @fd, which may be an error; -EMFILE, and it is closed, if it is of the reserved ones. */
 int engine_spare_fd(const struct engine *e, int fd);

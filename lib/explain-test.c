@@ -73,6 +73,11 @@ static void a_tracer_may_be_in_the_way(void **state)
 			 COTRACE_REASON_OTHER_ENGINE);
 	assert_int_equal(reason(FACTS(.tracer = 9, .tracer_is_engine = true, .cycle = true)),
 			 COTRACE_REASON_CYCLE);
+	/* Its address is somebody else's. */
+	assert_int_equal(reason(FACTS(.tracer = 9, .tracer_is_engine = true, .engine = -ENOENT)),
+			 COTRACE_REASON_OTHER);
+	assert_int_equal(detail_of(FACTS(.tracer = 9, .tracer_is_engine = true, .engine = -ENOENT)),
+			 EADDRINUSE);
 	/* Joining needs no ptrace of one's own. */
 	assert_int_equal(reason(FACTS(.tracer = 9, .tracer_is_engine = true, .filtered = true)),
 			 COTRACE_REASON_NONE);

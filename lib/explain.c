@@ -33,6 +33,10 @@ static unsigned decide_tracer(const struct explain_facts *f, int *detail)
 		return COTRACE_REASON_FOREIGN_TRACER;
 	if (f->engine == -EPERM)
 		return COTRACE_REASON_OTHER_ENGINE;
+	if (f->engine == -ENOENT) {
+		*detail = EADDRINUSE;
+		return COTRACE_REASON_OTHER;
+	}
 	*detail = 0;
 	return COTRACE_REASON_NONE;
 }
@@ -167,6 +171,14 @@ static void tracers(const struct explain_facts *f, unsigned reason, char *buf, s
 			 pid, f->comm);
 		break;
 	default:
+		if (f->access == 0) {
+			snprintf(buf, size,
+				 "Process %d (%s) is served by engine %d, whose address another "
+				 "program occupies; it can be joined when that program lets go of "
+				 "@cotrace-engine/%d (see ss -xlp).",
+				 pid, f->comm, f->tracer, f->tracer);
+			break;
+		}
 		snprintf(buf, size,
 			 "The kernel refuses access to process %d (%s): %s; probably a security "
 			 "module such as SELinux or AppArmor has a rule against it, see the "

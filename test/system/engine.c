@@ -495,6 +495,61 @@ TEST(an_engine_without_spare_fds_serves_its_sessions_well, .timeout_s = 60)
 	puppet_end(&t);
 }
 
+static pid_t last_pid(void)
+{
+	pid_t pid = (pid_t)CHECK_SYS(fork());
+
+	if (pid == 0)
+		_exit(0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+/* Anybody can occupy the names of engines to come. */
+TEST(an_engine_whose_address_is_occupied_serves_its_first_session, .timeout_s = 60)
+{
+	enum { COUNT = 1000 };
+	struct cotrace_explanation why = { .size = sizeof why };
+	struct cotrace *s, *other = NULL;
+	struct rlimit files;
+	struct target t;
+	int fds[COUNT];
+	pid_t from;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	puppet_start(&t);
+	from = last_pid();
+	for (int i = 0; i < COUNT; i++) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		int n = snprintf(address.sun_path + 1, sizeof address.sun_path - 1,
+				 "cotrace-engine/%d", (int)from + i);
+
+		fds[i] = (int)CHECK_SYS(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+		/* An engine of somebody else's may be there. */
+		if (bind(fds[i], (struct sockaddr *)&address,
+			 (socklen_t)(sizeof(sa_family_t) + 1 + (size_t)n)) == 0)
+			listen(fds[i], 1);
+	}
+	s = attached(t.pid, NULL);
+	CHECK_OP(cotrace_engine_pid(s) - from, <, COUNT);
+	check_alive(s, &t);
+	CHECK_EQ(cotrace_attach(&other, t.pid, NULL), -EBUSY);
+	CHECK_EQ(cotrace_explain(t.pid, &why), 0);
+	CHECK_EQ(why.reason, COTRACE_REASON_OTHER);
+	CHECK(strstr(why.sentence, "occupies") != NULL);
+	for (int i = 0; i < COUNT; i++)
+		close(fds[i]);
+	/* It gets its name as soon as it can. */
+	CHECK_SOON(cotrace_attach(&other, t.pid, NULL) == 0, 5000);
+	cotrace_close(other);
+	check_alive(s, &t);
+	cotrace_close(s);
+	check_untouched(t.pid);
+	puppet_end(&t);
+}
+
 /* Whoever pretends to be an engine is not believed. */
 TEST(a_false_engine_is_not_believed)
 {
