@@ -55,7 +55,8 @@ const char break_help[] =
 	"JSON: every object has event (breakpoint), seq, time (seconds since the epoch), pid,\n"
 	"tid, task, breakpoint (as given), addr, symbol, module, file, line (as far as known),\n"
 	"hits (of this address so far), values: a list of expression, value, string, cut\n"
-	"(true when more of it was there), and with --stack stack.\n";
+	"(true when more of it was there), and with --stack stack: a list of addr, text,\n"
+	"module.\n";
 
 static int finish_output(struct breaker *b, int status)
 {

@@ -8,7 +8,7 @@
 #include "cli/break/options.h"
 #include "cli/out.h"
 #include "cli/sink.h"
-#include "cli/symbols/symbols.h"
+#include "cli/symbols/unwind.h"
 
 enum placement_kind {
 	PLACEMENT_POINT,    /* what the user asked for */
@@ -40,8 +40,9 @@ struct process {
 	struct process *next;
 	pid_t pid;
 	struct modules modules;
-	bool started;  /* the libraries it is linked with are there */
-	bool followed; /* the dynamic linker tells what it does */
+	bool started;		   /* the libraries it is linked with are there */
+	struct unwinder *unwinder; /* NULL: not needed yet */
+	bool followed;		   /* the dynamic linker tells what it does */
 };
 
 /* A session, with what was placed in it. */
@@ -59,7 +60,7 @@ struct breaker;
 struct hit {
 	const struct cotrace_event *ev;
 	const struct placement *placement;
-	const struct field *field;
+	struct field *field;
 };
 
 struct breaker {
@@ -146,6 +147,11 @@ void json_hit(struct breaker *b, const struct hit *hit);
 void line_lost(struct breaker *b, const struct cotrace_event *ev);
 /* The table of -c. */
 void break_summary(struct breaker *b);
+
+/* stack.c */
+#define FRAMES_MAX 256
+/* The frames at a hit that stops. Returns how many. */
+int stack_frames(const struct hit *hit, struct frame frames[FRAMES_MAX]);
 
 /* value.c */
 /* The value of expression @i at a hit. */

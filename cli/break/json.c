@@ -54,6 +54,41 @@ static void show_place(struct breaker *b, const struct hit *hit)
 	}
 }
 
+static void show_frame(struct out *out, const struct modules *m, const struct frame *frame)
+{
+	const struct module *module = frame_module(m, frame);
+	struct out text = OUT_NULL;
+
+	out_str(out, "{\"addr\":\"");
+	out_hex(out, frame->pc);
+	out_char(out, '"');
+	frame_show(m, frame, &text);
+	if (!text.error) {
+		json_key(out, "text");
+		json_string(out, text.buf, text.len);
+	}
+	if (module)
+		json_text(out, "module", module->image->path);
+	out_char(out, '}');
+	out_deinit(&text);
+}
+
+static void show_stack(struct breaker *b, const struct hit *hit)
+{
+	const struct process *p = process_find(hit->field, hit->ev->pid);
+	struct frame frames[FRAMES_MAX];
+	int n = stack_frames(hit, frames);
+
+	json_key(&b->out, "stack");
+	out_char(&b->out, '[');
+	for (int i = 0; i < n; i++) {
+		if (i)
+			out_char(&b->out, ',');
+		show_frame(&b->out, &p->modules, &frames[i]);
+	}
+	out_char(&b->out, ']');
+}
+
 void json_hit(struct breaker *b, const struct hit *hit)
 {
 	const struct cotrace_event *ev = hit->ev;
@@ -75,6 +110,9 @@ void json_hit(struct breaker *b, const struct hit *hit)
 			out_char(out, ',');
 		show_value(b, hit, i);
 	}
-	out_str(out, "]}");
+	out_char(out, ']');
+	if (b->options.stack)
+		show_stack(b, hit);
+	out_char(out, '}');
 	out_newline(out);
 }

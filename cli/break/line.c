@@ -56,6 +56,22 @@ static void show_place(struct out *out, const struct placement *p, const char *o
 	}
 }
 
+static void show_stack(struct breaker *b, const struct hit *hit)
+{
+	const struct process *p = process_find(hit->field, hit->ev->pid);
+	struct frame frames[FRAMES_MAX];
+	int n = stack_frames(hit, frames);
+	struct out *out = &b->out;
+
+	for (int i = 0; i < n; i++) {
+		out_str(out, "    #");
+		out_i64(out, i);
+		out_str(out, i < 10 ? "  " : " ");
+		frame_show(&p->modules, &frames[i], out);
+		out_newline(out);
+	}
+}
+
 void line_hit(struct breaker *b, const struct hit *hit)
 {
 	const struct placement *p = hit->placement;
@@ -72,6 +88,8 @@ void line_hit(struct breaker *b, const struct hit *hit)
 		value_show(b, hit, i, out);
 	}
 	out_newline(out);
+	if (b->options.stack)
+		show_stack(b, hit);
 }
 
 void line_lost(struct breaker *b, const struct cotrace_event *ev)

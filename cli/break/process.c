@@ -15,6 +15,13 @@ struct process *process_find(struct field *f, pid_t pid)
 	return NULL;
 }
 
+static void process_free(struct process *p)
+{
+	modules_free(&p->modules);
+	unwinder_free(p->unwinder);
+	free(p);
+}
+
 static struct process *add(struct field *f, pid_t pid)
 {
 	struct process *p = process_find(f, pid);
@@ -79,6 +86,7 @@ int process_refresh(struct breaker *b, struct field *f, struct process *p)
 			       : complain(EXIT_FAILURE, "the modules of process %d: %s",
 					  (int)p->pid, strerror(-r));
 	}
+	unwinder_changed(p->unwinder);
 	drop_gone(f, p);
 	linker_follow(f, p);
 	for (size_t i = 0; i < p->modules.count && !status; i++)
@@ -134,6 +142,8 @@ int process_exec(struct breaker *b, struct field *f, pid_t pid)
 		return complain(EXIT_FAILURE, "out of memory");
 	forget(f, p);
 	modules_free(&p->modules);
+	unwinder_free(p->unwinder);
+	p->unwinder = NULL;
 	p->started = p->followed = false;
 	return process_begin(b, f, pid);
 }
@@ -147,8 +157,7 @@ void process_end(struct field *f, pid_t pid)
 			continue;
 		forget(f, p);
 		*at = p->next;
-		modules_free(&p->modules);
-		free(p);
+		process_free(p);
 		return;
 	}
 }
@@ -161,7 +170,6 @@ void processes_free(struct field *f)
 		struct process *p = f->processes;
 
 		f->processes = p->next;
-		modules_free(&p->modules);
-		free(p);
+		process_free(p);
 	}
 }

@@ -20,15 +20,16 @@ static size_t own_length(const char *symbol)
 {
 	static const char *const copies[] = { "isra", "constprop", "lto_priv", "llvm", "clone" };
 	const char *dot = strchr(symbol + 1, '.');
+	size_t whole = strcspn(symbol, "@"); /* a version stands behind it */
 
-	if (!dot)
-		return strlen(symbol);
+	if (!dot || (size_t)(dot - symbol) > whole)
+		return whole;
 	for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++)
 		if (!strncmp(dot + 1, copies[i], strlen(copies[i])))
 			return strstr(dot, ".cold") || strstr(dot, ".part")
 				       ? 0
 				       : (size_t)(dot - symbol);
-	return strstr(dot, ".cold") || strstr(dot, ".part") ? 0 : strlen(symbol);
+	return strstr(dot, ".cold") || strstr(dot, ".part") ? 0 : whole;
 }
 
 /* Takes every @piece out of @text. */

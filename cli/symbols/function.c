@@ -150,7 +150,10 @@ bool image_show_symbol(struct image *image, uint64_t addr, struct out *out)
 	if (!symbol)
 		return inlined != NULL;
 	text = name_demangle(symbol);
-	out_str(out, text ? text : symbol);
+	if (text)
+		out_str(out, text);
+	else
+		out_mem(out, symbol, strcspn(symbol, "@"));
 	if (offset) {
 		out_char(out, '+');
 		out_hex(out, offset);

@@ -35,13 +35,13 @@ void addresses_free(struct addresses *a)
 }
 
 /* What the kernel maps without a file. */
-static int open_memory(struct cotrace *s, pid_t pid, uint64_t start, uint64_t end)
+static int open_memory(struct cotrace *s, pid_t pid, const struct mapping *map)
 {
-	size_t size = end - start;
+	size_t size = map->end - map->start;
 	char *bytes = size <= VDSO_BYTES_MAX ? malloc(size) : NULL;
 	int fd = -1;
 
-	if (bytes && cotrace_read_memory(s, pid, start, bytes, size) == (ssize_t)size)
+	if (bytes && cotrace_read_memory(s, pid, map->start, bytes, size) == (ssize_t)size)
 		fd = memfd_create("vdso", MFD_CLOEXEC);
 	if (fd >= 0 && pwrite(fd, bytes, size, 0) != (ssize_t)size) {
 		close(fd);
@@ -52,20 +52,20 @@ static int open_memory(struct cotrace *s, pid_t pid, uint64_t start, uint64_t en
 }
 
 /* The very file, even if it was replaced since; else the one of that name. */
-static int open_mapped(pid_t pid, const char *path, uint64_t start, uint64_t end)
+static int open_mapped(pid_t pid, const struct mapping *map)
 {
 	char name[64], *there;
-	size_t length = strlen(path);
+	size_t length = strlen(map->name);
 	int fd;
 
 	snprintf(name, sizeof name, "/proc/%d/map_files/%llx-%llx", (int)pid,
-		 (unsigned long long)start, (unsigned long long)end);
+		 (unsigned long long)map->start, (unsigned long long)map->end);
 	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
-	if (length > 10 && !strcmp(path + length - 10, " (deleted)"))
+	if (length > 10 && !strcmp(map->name + length - 10, " (deleted)"))
 		return -1;
-	if (asprintf(&there, "/proc/%d/root%s", (int)pid, path) < 0)
+	if (asprintf(&there, "/proc/%d/root%s", (int)pid, map->name) < 0)
 		return -1;
 	fd = open(there, O_RDONLY | O_CLOEXEC);
 	free(there);
@@ -123,20 +123,21 @@ static struct image *find_open(const char *path, uint64_t device, uint64_t inode
 	return NULL;
 }
 
-struct image *image_open(struct cotrace *s, pid_t pid, const char *path, uint64_t device,
-			 uint64_t inode, uint64_t start, uint64_t end)
+struct image *image_open(struct cotrace *s, pid_t pid, const struct mapping *map)
 {
-	struct image *image = find_open(path, device, inode);
+	uint64_t device = map->inode ? (uint64_t)map->dev_major << 32 | map->dev_minor
+				     : map->end - map->start;
+	struct image *image = find_open(map->name, device, map->inode);
 	int fd;
 
 	if (image)
 		return image_hold(image);
-	fd = inode ? open_mapped(pid, path, start, end) : open_memory(s, pid, start, end);
+	fd = map->inode ? open_mapped(pid, map) : open_memory(s, pid, map);
 	if (fd < 0)
 		return NULL;
 	image = calloc(1, sizeof *image);
 	if (image)
-		image->path = strdup(path);
+		image->path = strdup(map->name);
 	if (!image || !image->path || !report(image, fd)) {
 		if (!image || !image->module)
 			close(fd);
@@ -145,7 +146,7 @@ struct image *image_open(struct cotrace *s, pid_t pid, const char *path, uint64_
 		return NULL;
 	}
 	image->device = device;
-	image->inode = inode;
+	image->inode = map->inode;
 	/* Kept to the end: the same libraries are met again and again. */
 	image->users = 2;
 	image->next = images;

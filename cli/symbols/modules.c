@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/symbols/symbols.h"
@@ -36,28 +34,17 @@ static int add(struct modules *m, struct image *image, uint64_t bias)
 	return 0;
 }
 
-/* One line of /proc/PID/maps. */
-static int take_line(struct modules *m, struct cotrace *s, pid_t pid, char *line)
+static int take_mapping(struct modules *m, struct cotrace *s, pid_t pid, const struct mapping *map)
 {
-	uint64_t start, end, offset, inode, bias;
-	unsigned major, minor;
 	struct image *image;
-	char *path, flags[8];
-	int at = 0;
+	uint64_t bias;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &start,
-		   &end, flags, &offset, &major, &minor, &inode, &at) != 7 ||
-	    !at)
+	if (!map->exec || (!map->inode && strcmp(map->name, "[vdso]") != 0))
 		return 0;
-	path = line + at;
-	path[strcspn(path, "\n")] = '\0';
-	if (flags[2] != 'x' || (!inode && strcmp(path, "[vdso]") != 0))
-		return 0;
-	image = image_open(s, pid, path, inode ? (uint64_t)major << 32 | minor : end - start, inode,
-			   start, end);
+	image = image_open(s, pid, map);
 	if (!image)
 		return 0;
-	if (!image_bias(image, start, offset, &bias)) {
+	if (!image_bias(image, map->start, map->offset, &bias)) {
 		image_release(image);
 		return 0;
 	}
@@ -66,20 +53,15 @@ static int take_line(struct modules *m, struct cotrace *s, pid_t pid, char *line
 
 int modules_read(struct modules *m, struct cotrace *s, pid_t pid)
 {
-	char path[32], *line = NULL;
-	size_t size = 0;
-	FILE *maps;
-	int r = 0;
+	struct maps maps;
+	int r = maps_read(&maps, pid, false);
 
 	*m = (struct modules){ 0 };
-	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return -errno;
-	while (!r && getline(&line, &size, maps) > 0)
-		r = take_line(m, s, pid, line);
-	free(line);
-	fclose(maps);
+	if (r)
+		return r;
+	for (size_t i = 0; i < maps.count && !r; i++)
+		r = take_mapping(m, s, pid, &maps.v[i]);
+	maps_free(&maps);
 	if (r)
 		modules_free(m);
 	return r;

@@ -10,6 +10,7 @@
 #include <elfutils/libdwfl.h>
 #include <stdbool.h>
 
+#include "cli/maps.h"
 #include "cli/out.h"
 
 struct image {
@@ -46,11 +47,10 @@ void addresses_free(struct addresses *a);
 
 /* image.c */
 /*
- * The file at @path as process @pid sees it, mapped from @start to @end; the one that was
- * opened before if it is the same. NULL if it cannot be read as ELF.
+ * The file that is mapped there in a process; the image that was made of it before if there
+ * is one. NULL if it cannot be read as ELF.
  */
-struct image *image_open(struct cotrace *s, pid_t pid, const char *path, uint64_t device,
-			 uint64_t inode, uint64_t start, uint64_t end);
+struct image *image_open(struct cotrace *s, pid_t pid, const struct mapping *map);
 struct image *image_hold(struct image *image);
 void image_release(struct image *image);
 const char *image_name(const struct image *image);
