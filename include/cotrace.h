@@ -640,6 +640,7 @@ int cotrace_regset_write(struct cotrace *s, uint64_t task, unsigned set, const v
 
 /**
  * cotrace_register_read() - read a register by name, such as "rip", "eax", "fs_base"
+ * "$pc" and "$sp" are the program counter and the stack pointer of any architecture.
  * Blocks: round trip. Return: the register's width in bytes; -ENOENT no such name;
  * -ENOBUFS @size too small.
  */

@@ -58,7 +58,14 @@ static const struct arch_register *find(unsigned arch_id, const char *name)
 {
 	const struct arch *a = arch_by_id(arch_id);
 
-	return a != NULL ? arch_find_register(a, name) : NULL;
+	if (a == NULL)
+		return NULL;
+	/* The same in every architecture; no register has a name with a dollar. */
+	if (strcmp(name, "$pc") == 0)
+		name = a->pc;
+	else if (strcmp(name, "$sp") == 0)
+		name = a->sp;
+	return arch_find_register(a, name);
 }
 
 /*

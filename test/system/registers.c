@@ -168,6 +168,8 @@ TEST(a_32_bit_task_is_one_outside_of_its_calls_too)
 	CHECK_EQ(info.arch, COTRACE_ARCH_I386);
 	CHECK_EQ(cotrace_register_read(s, ev.task, "eip", &eip, 4), 4);
 	CHECK_EQ(eip, ev.pc);
+	CHECK_EQ(cotrace_register_read(s, ev.task, "$sp", &eip, 4), 4);
+	CHECK_EQ(eip, ev.sp);
 	CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
 	CHECK_EQ(target_wait(&t, 5000), SIGSEGV);
 	cotrace_close(s);
@@ -195,6 +197,10 @@ TEST(registers_are_taken_out_of_a_set_that_was_read)
 	cotrace_register_extract(COTRACE_ARCH_X86_64, name, set, &regs, n, &value, sizeof value)
 	CHECK_EQ(EXTRACT("rip", NT_PRSTATUS, sizeof regs), 8);
 	CHECK_EQ(value, ev.pc);
+	CHECK_EQ(EXTRACT("$pc", NT_PRSTATUS, sizeof regs), 8);
+	CHECK_EQ(value, ev.pc);
+	CHECK_EQ(EXTRACT("$sp", NT_PRSTATUS, sizeof regs), 8);
+	CHECK_EQ(value, ev.sp);
 	CHECK_EQ(EXTRACT("rip", NT_PRSTATUS, 8), -ENODATA);
 	CHECK_EQ(EXTRACT("rip", NT_PRFPREG, sizeof regs), -ENODATA);
 	CHECK_EQ(EXTRACT("nonsense", NT_PRSTATUS, sizeof regs), -ENOENT);
