@@ -11,7 +11,7 @@
  *	wait N			says its pid, waits for a line, then as loop N
  *	forever			until it is killed
  *
- * Line numbers and names are those that test/system/breaks asks for.
+ * Line numbers and names are those that test/system/break_command asks for.
  */
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* C++ names for test/system/breaks. */
+/* C++ names for test/system/break_command. */
 #include <cstdio>
 
 namespace shapes
