@@ -28,6 +28,7 @@ struct fixture {
 	int go; /* closing it lets the target exec */
 	atomic_ulong generation;
 	atomic_uint asked, asked_sites;
+	atomic_int given; /* a copy of what was handed out last */
 	struct sites sites;
 	int memory;	     /* the target's, to be written */
 	atomic_int table;    /* what SITES hands out: an fd, or an error */
@@ -64,9 +65,10 @@ static void answer_memory(struct fixture *f, struct mock *m, const struct wire_h
 	wire_put_r_memory(mock_begin(m, h),
 			  &(struct wire_r_memory){ .error = fd < 0 ? -ESRCH : 0,
 						   .generation = atomic_load(&f->generation) });
+	if (f->given >= 0)
+		close(f->given);
+	atomic_store(&f->given, fd);
 	mock_send(m, fd);
-	if (fd >= 0)
-		close(fd);
 }
 
 static void answer_write(struct fixture *f, struct mock *m, const struct wire_header *h,
@@ -141,6 +143,7 @@ static int start(void **state, uint32_t version)
 	assert_int_equal(sites_create(&f->sites, 64), 0);
 	atomic_store(&f->table, f->sites.fd);
 	f->memory = open_memory(f, O_RDWR);
+	f->given = -1;
 	f->mock.version = version;
 	assert_int_equal(cotrace_from_fd(&f->s, mock_start(&f->mock, answer, f)), 0);
 	*state = f;
@@ -171,6 +174,8 @@ static int teardown(void **state)
 	munmap(big, BIG);
 	sites_destroy(&f->sites);
 	close(f->memory);
+	if (f->given >= 0)
+		close(f->given);
 	free(f);
 	return 0;
 }
@@ -236,6 +241,20 @@ static void the_engine_is_asked_once(void **state)
 		assert_int_equal(read_mark(f), 16);
 	assert_int_equal(write_mark(f), 1);
 	assert_int_equal(atomic_load(&f->asked), 1);
+}
+
+/* All sessions have copies of one open file. */
+static void no_read_moves_the_file_position_that_others_share(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t word;
+
+	assert_int_equal(read_mark(f), 16);
+	assert_int_equal(lseek(f->given, PAGE, SEEK_SET), PAGE);
+	assert_int_equal(cotrace_read_memory(f->s, f->target, UINT64_MAX - 7, &word, 8), -EFAULT);
+	assert_int_equal(cotrace_read_memory(f->s, f->target, 1ull << 63, &word, 8), -EFAULT);
+	assert_int_equal(read_mark(f), 16);
+	assert_int_equal(lseek(f->given, 0, SEEK_CUR), PAGE);
 }
 
 static void an_exec_is_told_once_to_who_did_not_subscribe(void **state)
@@ -520,6 +539,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_engine_is_asked_once),
+		CASE(no_read_moves_the_file_position_that_others_share),
 		CASE(an_exec_is_told_once_to_who_did_not_subscribe),
 		CASE(a_write_notices_an_exec_as_well),
 		CASE(reads_fail_until_the_exec_event_is_taken),

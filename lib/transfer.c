@@ -2,7 +2,6 @@
 /* Bytes between the caller and the target: reads go straight, writes through the engine. */
 #include <errno.h>
 #include <limits.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -15,35 +14,6 @@
 #define BUSY_PIECE 4096u	 /* while it changes often */
 #define BUSY_NS (100 * CLOCK_MS) /* for each piece; then what is there has to do */
 #define TABLES_MAX 16		 /* that may outgrow each other during one read */
-
-/* Beyond the sign bit pread() takes no offset, but the file position reaches there. */
-static ssize_t read_high(struct memories *m, int fd, uint64_t addr, void *buf, size_t size)
-{
-	ssize_t n;
-
-	pthread_mutex_lock(&m->lock);
-	syscall(SYS_lseek, fd, (off_t)addr, SEEK_SET);
-	n = read(fd, buf, size);
-	if (n < 0)
-		n = -errno;
-	pthread_mutex_unlock(&m->lock);
-	return n;
-}
-
-/* 0 when the address space is gone; -EFAULT when there is nothing at @addr. */
-static ssize_t read_piece(struct memories *m, int fd, uint64_t addr, void *buf, size_t size)
-{
-	ssize_t n;
-
-	if (addr > INT64_MAX) {
-		n = read_high(m, fd, addr, buf, size);
-	} else {
-		n = pread(fd, buf, size, (off_t)addr);
-		if (n < 0)
-			n = -errno;
-	}
-	return n == -EIO || n == -EINVAL || n == -EOVERFLOW ? -EFAULT : n;
-}
 
 /*
  * The quick way for much. It reads whatever program @pid runs by then, so it counts only
@@ -60,8 +30,28 @@ static ssize_t read_big(const struct memory *memory, pid_t pid, uint64_t addr, v
 	return memory_alive(memory) ? n : 0;
 }
 
-static ssize_t read_all(struct memories *m, const struct memory *memory, pid_t pid, uint64_t addr,
-			uint8_t *buf, size_t size)
+/* 0 when the address space is gone; -EFAULT when there is nothing at @addr. */
+static ssize_t read_piece(const struct memory *memory, pid_t pid, uint64_t addr, void *buf,
+			  size_t size)
+{
+	ssize_t n;
+
+	/*
+	 * pread() takes no such offset. The file position would, but other sessions share it.
+	 * Nothing lies there but the kernel's own page, the same for all programs.
+	 */
+	if (addr > INT64_MAX) {
+		n = read_big(memory, pid, addr, buf, size);
+		return n == -EAGAIN ? -EFAULT : n;
+	}
+	n = pread(memory->fd, buf, size, (off_t)addr);
+	if (n < 0)
+		n = -errno;
+	return n == -EIO || n == -EINVAL || n == -EOVERFLOW ? -EFAULT : n;
+}
+
+static ssize_t read_all(const struct memory *memory, pid_t pid, uint64_t addr, uint8_t *buf,
+			size_t size)
 {
 	size_t done = 0;
 
@@ -71,7 +61,7 @@ static ssize_t read_all(struct memories *m, const struct memory *memory, pid_t p
 		if (size - done >= BIG_READ && !memory->borrowed)
 			n = read_big(memory, pid, addr + done, buf + done, size - done);
 		if (n == -EAGAIN)
-			n = read_piece(m, memory->fd, addr + done, buf + done, size - done);
+			n = read_piece(memory, pid, addr + done, buf + done, size - done);
 		if (n == 0)
 			return 0;
 		if (n == -EINTR)
@@ -92,8 +82,8 @@ static bool has_time(uint64_t *until)
 }
 
 /* Without what the engine has planted. -EAGAIN: there is another table by now. */
-static ssize_t read_hidden(struct memories *m, struct memory *memory, pid_t pid, uint64_t addr,
-			   uint8_t *buf, size_t size)
+static ssize_t read_hidden(struct memory *memory, pid_t pid, uint64_t addr, uint8_t *buf,
+			   size_t size)
 {
 	struct sites_view *sites = &memory->sites;
 	size_t done = 0, piece = PIECE;
@@ -106,7 +96,7 @@ static ssize_t read_hidden(struct memories *m, struct memory *memory, pid_t pid,
 
 		if (sites_replaced(sites))
 			return -EAGAIN;
-		n = read_all(m, memory, pid, addr + done, buf + done, want);
+		n = read_all(memory, pid, addr + done, buf + done, want);
 		if (n > 0)
 			sites_hide(sites->table, sites->size, addr + done, buf + done, (size_t)n);
 		if (sites_read_retry(sites, seq) && has_time(&until)) {
@@ -134,9 +124,9 @@ static ssize_t find_and_read(struct cotrace *s, pid_t pid, uint64_t addr, void *
 	*again = false;
 	if (n == 0 && size > 0) {
 		if (memory->sites.table == NULL)
-			n = read_all(&s->memories, memory, pid, addr, buf, size);
+			n = read_all(memory, pid, addr, buf, size);
 		else
-			n = read_hidden(&s->memories, memory, pid, addr, buf, size);
+			n = read_hidden(memory, pid, addr, buf, size);
 		*again = n == -EAGAIN;
 		if (!*again && (n == 0 || !memory_current(s, pid, memory)))
 			n = memory_report_exec(s, pid, memory->generation, unsure);
