@@ -42,9 +42,10 @@ enum code_kind {
 #define CODE_IS_REPEATED 0x4u /* the same pc again until it is through */
 #define CODE_SHOWS_STEP 0x8u  /* pushf: after_step() has something to put right */
 #define CODE_SETS_STEP 0x10u  /* popf, iret: the program may set the trap flag itself */
-#define CODE_STEPS_TWO 0x20u  /* cpuid in some virtual machines, mov ss: no trap after it */
-#define CODE_IS_TRAP 0x40u    /* the program's own trap */
-#define CODE_IS_CALL 0x80u    /* a branch that comes back to the next instruction */
+#define CODE_STEPS_TWO \
+	0x20u /* no trap after it: mov ss, cpuid in some virtual machines, sgdt, xbegin */
+#define CODE_IS_TRAP 0x40u /* the program's own trap */
+#define CODE_IS_CALL 0x80u /* a branch that comes back to the next instruction */
 
 struct code_instruction {
 	uint32_t flags;
