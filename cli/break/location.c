@@ -40,7 +40,7 @@ static bool number(const char *text, uint64_t *v)
 static const char *find_if(const char *text)
 {
 	for (const char *at = text; (at = strstr(at, "if")); at++)
-		if (at > text && isspace((unsigned char)at[-1]) &&
+		if ((at == text || isspace((unsigned char)at[-1])) &&
 		    (!at[2] || isspace((unsigned char)at[2]) || at[2] == '('))
 			return at;
 	return NULL;
@@ -62,7 +62,7 @@ static int parse_symbol(struct location *l, char *text)
 	char *plus = strrchr(text, '+');
 
 	l->kind = LOCATION_SYMBOL;
-	if (plus && plus > text && number(plus + 1, &l->addr))
+	if (plus && number(plus + 1, &l->addr))
 		*plus = '\0';
 	else
 		l->addr = 0;
