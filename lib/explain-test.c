@@ -119,6 +119,20 @@ static unsigned ask(pid_t pid)
 	return e.reason;
 }
 
+static void a_user_namespace_is_named_as_far_as_it_is_known(void **state)
+{
+	char text[400];
+
+	(void)state;
+	explain_sentence(REFUSED(.other_userns = true, .userns = "user:[7]",
+				 .own_userns = "user:[8]"),
+			 COTRACE_REASON_CAPABILITY, text, sizeof text);
+	assert_non_null(strstr(text, "user namespace, user:[7], than you (user:[8])"));
+	explain_sentence(REFUSED(.other_userns = true, .own_userns = "user:[8]"),
+			 COTRACE_REASON_CAPABILITY, text, sizeof text);
+	assert_non_null(strstr(text, "user namespace than you (user:[8])"));
+}
+
 static void real_processes_are_told_apart(void **state)
 {
 	pid_t child = fork();
@@ -143,6 +157,7 @@ int main(void)
 		cmocka_unit_test(a_tracer_may_be_in_the_way),
 		cmocka_unit_test(a_new_engine_must_be_possible),
 		cmocka_unit_test(every_reason_has_one_sentence_that_fits),
+		cmocka_unit_test(a_user_namespace_is_named_as_far_as_it_is_known),
 		cmocka_unit_test(real_processes_are_told_apart),
 	};
 

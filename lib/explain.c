@@ -114,11 +114,13 @@ static void other_user(const struct explain_facts *f, char *buf, size_t size)
 static void capability(const struct explain_facts *f, char *buf, size_t size)
 {
 	if (f->other_userns)
-		snprintf(buf, size,
-			 "Process %d (%s) is in another user namespace, where you lack "
-			 "CAP_SYS_PTRACE; enter it first (nsenter -U -t %d) or run this as "
-			 "root of the namespace that contains both.",
-			 f->pid, f->comm, f->pid);
+		snprintf(
+			buf, size,
+			"Process %d (%s) is in another user namespace%s%s%s than you (%s), and you "
+			"lack CAP_SYS_PTRACE there; enter that one (nsenter -U -t %d), or run "
+			"this as root of the namespace that contains both.",
+			f->pid, f->comm, f->userns[0] ? ", " : "", f->userns,
+			f->userns[0] ? "," : "", f->own_userns, f->pid);
 	else
 		snprintf(buf, size,
 			 "Process %d (%s) has capabilities that you lack; run this as root "

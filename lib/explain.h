@@ -21,6 +21,7 @@ struct explain_facts {
 	bool privileged; /* the caller has CAP_SYS_PTRACE in its user namespace */
 	bool not_dumpable;
 	bool other_userns;
+	char userns[32], own_userns[32]; /* names; empty where the kernel does not say */
 	bool more_capable; /* it has capabilities that the caller lacks */
 	int yama;	   /* the scope; -1 without Yama */
 	bool descendant;   /* of the caller */

@@ -78,15 +78,41 @@ static bool belongs_to_root(pid_t pid)
 	return stat(path, &st) == 0 && st.st_uid == 0;
 }
 
-static bool in_other_userns(pid_t pid)
+/* The name of a user namespace, such as "user:[4026531837]"; empty when it may not be seen. */
+static void userns_name(const char *process, char *name, size_t size)
 {
 	char path[64];
-	struct stat theirs, own;
+	ssize_t n;
 
-	snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
-	if (stat(path, &theirs) < 0 || stat("/proc/self/ns/user", &own) < 0)
+	snprintf(path, sizeof path, "/proc/%s/ns/user", process);
+	n = readlink(path, name, size - 1);
+	name[n > 0 ? n : 0] = '\0';
+}
+
+/* Where ids lead to others they are those of another namespace. */
+static bool maps_differ(pid_t pid, const char *file)
+{
+	char path[64], theirs[4096], own[4096];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+	if (fd_read_file(path, theirs, sizeof theirs) < 0)
 		return false;
-	return theirs.st_ino != own.st_ino;
+	snprintf(path, sizeof path, "/proc/self/%s", file);
+	return fd_read_file(path, own, sizeof own) >= 0 && strcmp(theirs, own) != 0;
+}
+
+/* The kernel shows its name only to those who may trace, so others go by its maps. */
+static void gather_userns(struct explain_facts *f)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof pid, "%d", f->pid);
+	userns_name(pid, f->userns, sizeof f->userns);
+	userns_name("self", f->own_userns, sizeof f->own_userns);
+	if (f->userns[0] != '\0')
+		f->other_userns = strcmp(f->userns, f->own_userns) != 0;
+	else
+		f->other_userns = maps_differ(f->pid, "uid_map") || maps_differ(f->pid, "gid_map");
 }
 
 static bool is_kernel_thread(pid_t pid)
@@ -163,7 +189,7 @@ static void gather_visible(struct explain_facts *f, const char *theirs, const ch
 		return;
 	gather_ids(f, theirs, own);
 	f->not_dumpable = belongs_to_root(f->pid) && f->uid != 0;
-	f->other_userns = in_other_userns(f->pid);
+	gather_userns(f);
 	f->yama = yama_scope();
 	fd = proc_open_memory(f->pid, O_RDWR);
 	f->access = fd < 0 ? fd : 0;

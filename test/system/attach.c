@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,4 +370,32 @@ TEST(names_version_and_features)
 	CHECK_EQ(cotrace_has_feature(COTRACE_FEATURE_BREAKPOINTS), 1);
 	CHECK_EQ(cotrace_has_feature(COTRACE_FEATURE_WATCHPOINTS), 1);
 	CHECK_EQ(cotrace_has_feature(999), 0);
+}
+
+/* The same user's process, seen from a user namespace of one's own. */
+TEST(another_user_namespace_is_named)
+{
+	struct cotrace_explanation e = { .size = sizeof e };
+	char name[64] = "";
+	struct target t;
+	pid_t child;
+	int status;
+
+	puppet_start(&t);
+	child = (pid_t)CHECK_SYS(fork());
+	if (child == 0) {
+		if (unshare(CLONE_NEWUSER) < 0)
+			_exit(77);
+		CHECK_OP(readlink("/proc/self/ns/user", name, sizeof name - 1), >, 0);
+		CHECK_EQ(cotrace_explain(t.pid, &e), 0);
+		CHECK_EQ(e.reason, COTRACE_REASON_CAPABILITY);
+		CHECK(strstr(e.sentence, "user namespace") != NULL);
+		CHECK(strstr(e.sentence, name) != NULL);
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	puppet_end(&t);
+	if (status == 77 << 8)
+		test_skip("user namespaces are not to be had");
+	CHECK_EQ(status, 0);
 }
