@@ -12,6 +12,7 @@
 
 #define FIXED_MAX 512 /* no event is longer without captures */
 #define UNDELAYED_MAX (8u << 20)
+#define UNDELAYED_A_TASK 256u /* more: one cotrace_stop() brings an event for each */
 #define CAPTURES_MAX (COTRACE_CAPTURES_MAX * (COTRACE_CAPTURE_BYTES_MAX + 16))
 
 static void put_payload(struct wire_writer *w, const struct event *ev)
@@ -142,7 +143,9 @@ static uint64_t put(struct session *s, struct event *ev, uint64_t now)
  */
 static bool overruns(struct session *s, const struct event *ev)
 {
-	if (s->queue.bytes < UNDELAYED_MAX ||
+	size_t max = UNDELAYED_MAX + UNDELAYED_A_TASK * s->engine->tasks_by_id.count;
+
+	if (s->queue.bytes < max ||
 	    (ev->kind != COTRACE_EVENT_STOP_DONE && ev->kind != COTRACE_EVENT_CHANGED &&
 	     ev->kind != COTRACE_EVENT_REFUSED))
 		return false;

@@ -206,6 +206,47 @@ static void refusals_that_nobody_reads_end_the_session(void **state)
 	}
 }
 
+/* 1000 stops of a task that stands, each with its STOP_DONE. */
+static void stop_often(struct client *c)
+{
+	const uint64_t task = task_id(c->stage, PID);
+
+	client_begin(c, WIRE_STOP, WIRE_REQUEST_NO_REPLY);
+	for (int i = 0; i < 1000; i++) {
+		if (i)
+			wire_begin(&c->writer, WIRE_STOP, WIRE_REQUEST_NO_REPLY, 0);
+		wire_put_stop(&c->writer, &(struct wire_stop){ task, COTRACE_ONE, 0 });
+		wire_finish(&c->writer);
+		wire_begin(&c->writer, WIRE_RESUME, WIRE_REQUEST_NO_REPLY, 0);
+		wire_put_resume(&c->writer, &(struct wire_resume){ task, COTRACE_ONE });
+		wire_finish(&c->writer);
+	}
+	assert_int_equal(frame_send(c->fd, c->out, c->writer.used, -1), 0);
+	settle(c->stage);
+}
+
+static void a_session_may_have_as_many_stops_under_way_as_there_are_tasks(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *holder = client_attached(st);
+	struct session *s = session_by_id(st->engine, c->session);
+	size_t tasks = st->engine->tasks_by_id.count;
+	unsigned stops = 0;
+
+	st->kernel->answers = true;
+	stop_all(holder);
+	c->deaf = true;
+	/* As if there were so many. */
+	st->engine->tasks_by_id.count = 200000;
+	for (; stops < 200000; stops += 1000)
+		stop_often(c);
+	assert_ptr_equal(session_by_id(st->engine, c->session), s);
+	/* Without them it is a client that does not read. */
+	st->engine->tasks_by_id.count = tasks;
+	stop_often(c);
+	assert_null(session_by_id(st->engine, c->session));
+}
+
 static void changes_that_nobody_reads_of_are_counted_as_lost(void **state)
 {
 	struct stage *st = *state;
@@ -217,20 +258,7 @@ static void changes_that_nobody_reads_of_are_counted_as_lost(void **state)
 	deaf->deaf = true;
 	while (session_by_id(st->engine, deaf->session)->lost == 0) {
 		assert_in_range(changes, 0, 300000);
-		client_begin(c, WIRE_STOP, WIRE_REQUEST_NO_REPLY);
-		for (int i = 0; i < 1000; i++) {
-			if (i)
-				wire_begin(&c->writer, WIRE_STOP, WIRE_REQUEST_NO_REPLY, 0);
-			wire_put_stop(&c->writer,
-				      &(struct wire_stop){ task_id(st, PID), COTRACE_ONE, 0 });
-			wire_finish(&c->writer);
-			wire_begin(&c->writer, WIRE_RESUME, WIRE_REQUEST_NO_REPLY, 0);
-			wire_put_resume(&c->writer,
-					&(struct wire_resume){ task_id(st, PID), COTRACE_ONE });
-			wire_finish(&c->writer);
-		}
-		assert_int_equal(frame_send(c->fd, c->out, c->writer.used, -1), 0);
-		settle(st);
+		stop_often(c);
 		changes += 2000;
 	}
 	heard = hear(deaf, &lost);
@@ -250,6 +278,7 @@ int main(void)
 		STAGED(stops_are_not_lost_in_a_full_queue),
 		STAGED(replies_that_nobody_reads_end_the_session),
 		STAGED(refusals_that_nobody_reads_end_the_session),
+		STAGED(a_session_may_have_as_many_stops_under_way_as_there_are_tasks),
 		STAGED(changes_that_nobody_reads_of_are_counted_as_lost),
 	};
 
