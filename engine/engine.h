@@ -24,9 +24,10 @@
 #include "engine/timer.h"
 #include "wire/wire.h"
 
-#define ENGINE_ARCHS 4	    /* enum cotrace_arch, ANY included */
-#define ENGINE_SET_WORDS 16 /* words of a set of system calls */
-#define TASK_REGS_MAX 512   /* bytes of general registers of any architecture */
+#define ENGINE_ARCHS 4	       /* enum cotrace_arch, ANY included */
+#define ENGINE_SET_WORDS 16    /* words of a set of system calls */
+#define TASK_UNFINISHED_MAX 4  /* handlers one in another */
+#define TASK_REGS_MAX 512      /* bytes of general registers of any architecture */
 #define ENGINE_FDS_RESERVED 16 /* what one event and one request can take at a time */
 #define ENGINE_EXIT_STOP_NS (2 * CLOCK_SECOND)
 #define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
@@ -60,8 +61,8 @@ struct engine {
 	struct list waiters;
 	struct list injections; /* calls into targets that sessions wait for */
 	size_t calls;		/* into targets, under way */
-	bool io_again; /* a socket was left before it was empty */
-	bool sweep;    /* a connection is to be closed */
+	bool io_again;		/* a socket was left before it was empty */
+	bool sweep;		/* a connection is to be closed */
 };
 
 /* A process that the engine traces. */
@@ -154,12 +155,12 @@ struct task {
 	uint64_t site_call;	/* site whose system call it is in */
 	struct {
 		uint64_t at, sp;
-	} unfinished;  /* site whose instruction a signal handler keeps waiting */
-	bool own_trap; /* it executed the program's own trap in a slot */
-	bool listened; /* it ran, but was stopped by job control */
-	bool lifted;   /* it steps in place, the trap is out */
-	bool lift_due; /* others had their time to stand */
-	bool in_vfork; /* it waits for its child */
+	} unfinished[TASK_UNFINISHED_MAX]; /* sites whose instruction a handler keeps waiting */
+	bool own_trap;			   /* it executed the program's own trap in a slot */
+	bool listened;			   /* it ran, but was stopped by job control */
+	bool lifted;			   /* it steps in place, the trap is out */
+	bool lift_due;			   /* others had their time to stand */
+	bool in_vfork;			   /* it waits for its child */
 
 	bool announced; /* every session has its parent's event */
 	bool died;	/* before that; with exit_status */

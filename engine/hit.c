@@ -26,11 +26,15 @@ static bool is_stale(struct task *t, const struct arch_code *code, uint64_t addr
  */
 static bool is_told_already(struct task *t, uint64_t addr, uint64_t sp)
 {
-	bool again = (t->unfinished.at == addr && t->unfinished.sp == sp) ||
-		     (t->site_call == addr && t->call_broken);
+	bool again = t->site_call == addr && t->call_broken;
 
-	t->unfinished.at = 0;
 	t->site_call = 0;
+	for (unsigned i = 0; i < TASK_UNFINISHED_MAX; i++) {
+		if (t->unfinished[i].at != addr || t->unfinished[i].sp != sp)
+			continue;
+		t->unfinished[i].at = 0;
+		again = true;
+	}
 	return again;
 }
 
@@ -76,7 +80,13 @@ static int read_register(void *data, unsigned number, uint64_t *value)
 
 static int read_memory(void *data, uint64_t addr, void *buf, size_t size)
 {
-	return space_read(data, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+	struct task *t = data;
+	struct backend *b = t->engine->backend;
+	const struct arch *arch = arch_by_id(b->ops->task_arch(b, t->tid));
+
+	if (arch != NULL && arch->word_size == sizeof(uint32_t))
+		addr = (uint32_t)addr; /* expressions have 64-bit values everywhere */
+	return space_read(t, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
 }
 
 static bool evaluate(struct task *t, const struct expression *e, uint64_t *value)

@@ -118,6 +118,23 @@ static bool acted_out(struct task *t, const struct trap_site *site)
 	return true;
 }
 
+static void remember_unfinished(struct task *t)
+{
+	unsigned i = 0;
+
+	while (i < TASK_UNFINISHED_MAX - 1 && t->unfinished[i].at)
+		i++;
+	t->unfinished[i].at = t->passed;
+	t->unfinished[i].sp = t->ev.sp;
+}
+
+void past_forget_unfinished(struct task *t, uint64_t sp)
+{
+	for (unsigned i = 0; i < TASK_UNFINISHED_MAX; i++)
+		if (sp > t->unfinished[i].sp)
+			t->unfinished[i].at = 0;
+}
+
 /* A handler is about to run: the instruction comes after it, and its trap once more. */
 static bool handler_comes_first(struct task *t)
 {
@@ -129,10 +146,8 @@ static bool handler_comes_first(struct task *t)
 	if (t->signo == 0 || (t->flags & COTRACE_EV_DENIED) ||
 	    b->ops->disposition(b, t->tid, t->signo) != BACKEND_SIG_HANDLED)
 		return false;
-	if (!fault) { /* after a fault it is tried again, and may hit again */
-		t->unfinished.at = t->passed;
-		t->unfinished.sp = t->ev.sp;
-	}
+	if (!fault) /* after a fault it is tried again, and may hit again */
+		remember_unfinished(t);
 	t->passed = 0;
 	return true;
 }

@@ -14,6 +14,8 @@ void past_settle(struct task *t, struct backend_event *ev);
 bool past_ready(struct task *t);
 /* It runs now: sends it into the slot, if it has to go there. */
 void past_run(struct task *t, enum backend_resume *how);
+/* Frames below @sp have been left, and with them what handlers kept waiting there. */
+void past_forget_unfinished(struct task *t, uint64_t sp);
 /* It stopped, died or left while it stepped, or was to step, with a trap lifted. */
 void past_lifted(struct task *t);
 /* Another task steps with a trap lifted: this one must not run. */

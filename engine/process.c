@@ -228,13 +228,20 @@ static void go_on(struct process *p)
 		task_proceed(list_entry(node, struct task, in_process));
 }
 
+/* No session covers it, but it runs in memory that has traps: a child of vfork(). */
+static bool is_guest(const struct process *p)
+{
+	return p->space->planted && p->task_count &&
+	       p->space->processes.next != p->space->processes.prev;
+}
+
 void process_release_all(struct engine *e)
 {
 	while (!list_empty(&e->releases)) {
 		struct process *p = list_entry(e->releases.next, struct process, in_releases);
 
 		list_remove(&p->in_releases);
-		if (list_empty(&p->covers))
+		if (list_empty(&p->covers) && !is_guest(p))
 			let_go(p);
 		else
 			go_on(p);

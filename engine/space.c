@@ -146,6 +146,17 @@ static void clean(const struct process *p, const struct trap_site *site)
 		space_write_raw(p, site->addr, site->original, size);
 }
 
+/* Processes that were kept only because they might run into a trap. */
+static void let_guests_go(struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		struct process *p = list_entry(node, struct process, in_space);
+
+		if (list_empty(&p->covers))
+			process_release(p);
+	}
+}
+
 void space_unplant(struct trap_site *site)
 {
 	struct space *s = site->space;
@@ -158,6 +169,8 @@ void space_unplant(struct trap_site *site)
 	clean(any_process(s), site);
 	sites_remove(&s->table, site->addr);
 	sites_end(&s->table);
+	if (s->planted == 0)
+		let_guests_go(s);
 }
 
 void space_lift(struct trap_site *site)

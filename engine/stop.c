@@ -176,13 +176,16 @@ static void new_program(struct task *t, struct process *p)
 {
 	struct space *space = space_new(p->engine);
 
-	t->passed = t->slot_of = t->site_call = t->unfinished.at = 0;
+	t->passed = t->slot_of = t->site_call = 0;
+	past_forget_unfinished(t, UINT64_MAX);
 	t->hit = NULL;
 	if (space == NULL)
 		return;
 	break_exec(p, false);
 	space_enter(space, p);
 	break_replant(p);
+	if (list_empty(&p->covers)) /* it was kept for the memory it has left now */
+		process_release(p);
 }
 
 static void on_exec(struct engine *e, struct task *t, const struct backend_event *ev)
@@ -328,8 +331,7 @@ static void settle(struct task *t, struct backend_event *ev)
 	past_lifted(t);
 	if (!same_place)
 		t->passed = 0;
-	if (t->unfinished.at && ev->sp > t->unfinished.sp)
-		t->unfinished.at = 0; /* that frame has been left */
+	past_forget_unfinished(t, ev->sp);
 	past_settle(t, ev);
 }
 
