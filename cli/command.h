@@ -13,8 +13,10 @@ int ps_main(int argc, char **argv);
 int end_main(int argc, char **argv);
 int why_main(int argc, char **argv);
 int core_main(int argc, char **argv);
+int stack_main(int argc, char **argv);
 
-extern const char trace_help[], break_help[], ps_help[], end_help[], why_help[], core_help[];
+extern const char trace_help[], break_help[], ps_help[], end_help[], why_help[], core_help[],
+	stack_help[];
 
 /* "cotrace: " and the message, on stderr. Returns @status. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -22,6 +22,7 @@ static const struct command {
 	{ "end", end_main, end_help, "end a session as if its owner had closed it" },
 	{ "why", why_main, why_help, "say why a process cannot be attached to" },
 	{ "core", core_main, core_help, "write a core file of a running process" },
+	{ "stack", stack_main, stack_help, "show the stacks of a process" },
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -22,14 +22,19 @@ static void give_up(int signo)
 	raise(signo);
 }
 
-static void catch_ends(void)
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+/* @set: receives the signals; to be blocked while a file is made and not remembered yet. */
+static void catch_ends(sigset_t *set)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXFSZ };
 	struct sigaction action = { .sa_handler = give_up, .sa_flags = SA_NODEFER }, old;
 
-	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+	sigemptyset(set);
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		sigaddset(set, ends[i]);
 		if (!sigaction(ends[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaction(ends[i], &action, NULL);
+	}
 	/* A file that may not grow is an error like others. */
 	signal(SIGXFSZ, SIG_IGN);
 }
@@ -90,17 +95,20 @@ static int make(struct core_file *f, const char *path, bool force)
 
 int core_file_open(struct core_file *f, const char *path, bool force, size_t buffer)
 {
+	sigset_t blocked, before;
 	int r = 0;
 
 	*f = (struct core_file){ .fd = -1, .path = path };
-	catch_ends();
+	catch_ends(&blocked);
 	if (!strcmp(path, "-"))
 		r = open_stdout(f);
 	else if (is_stream(path)) {
 		f->fd = open(path, O_WRONLY | O_CLOEXEC);
 		r = f->fd < 0 ? cannot(path, -errno) : 0;
 	} else {
+		sigprocmask(SIG_BLOCK, &blocked, &before);
 		r = make(f, path, force);
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		r = r ? cannot(path, r) : 0;
 	}
 	if (r)

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* cotrace stack */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/look.h"
+#include "cli/stack/stack.h"
+
+#define FRAMES 256
+
+const char stack_help[] =
+	"Usage: cotrace stack [-1irsv] [-n FRAMES] PID\n"
+	"\n"
+	"Shows the stacks of all threads of a process and leaves it as it was. It is held only\n"
+	"while registers and stacks are copied; whoever holds it already, or has it stopped by\n"
+	"job control, keeps it so.\n"
+	"\n"
+	"  -1, --one           only the thread with the id PID; the others run on\n"
+	"  -n, --frames=N      at most N frames of each thread; the default is 256, 0 is all\n"
+	"  -s, --source        source files and lines, from debug information\n"
+	"  -i, --inlined       functions that were inlined too, each with its line\n"
+	"  -r, --raw           names of C++ functions as the linker sees them\n"
+	"  -v, --verbose       say how long the process was held\n"
+	"\n"
+	"Exit status: 0 when stacks were shown, 1 when not, 2 for wrong usage.\n";
+
+struct options {
+	struct stack_form form;
+	bool one, verbose, help;
+};
+
+static const struct option long_options[] = {
+	{ "one", no_argument, NULL, '1' },    { "frames", required_argument, NULL, 'n' },
+	{ "source", no_argument, NULL, 's' }, { "inlined", no_argument, NULL, 'i' },
+	{ "raw", no_argument, NULL, 'r' },    { "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },   { NULL, 0, NULL, 0 },
+};
+
+static bool *flag_of(struct options *o, int c)
+{
+	switch (c) {
+	case '1':
+		return &o->one;
+	case 's':
+		return &o->form.source;
+	case 'i':
+		return &o->form.inlined;
+	case 'r':
+		return &o->form.raw;
+	case 'v':
+		return &o->verbose;
+	case 'h':
+		return &o->help;
+	default:
+		return NULL;
+	}
+}
+
+static int set_frames(struct options *o, const char *text)
+{
+	long n = !strcmp(text, "0") ? 0 : parse_number(text);
+
+	if (n < 0 || n > INT32_MAX)
+		return complain(EXIT_USAGE, "-n takes a number, not '%s'", text);
+	o->form.frames = n ? (unsigned)n : UINT32_MAX;
+	return 0;
+}
+
+static int parse(struct options *o, int argc, char **argv)
+{
+	int c, status = 0;
+
+	optind = 0;
+	while (!status && (c = getopt_long(argc, argv, ":1n:sirvh", long_options, NULL)) != -1) {
+		bool *flag = flag_of(o, c);
+
+		if (flag)
+			*flag = true;
+		else if (c == 'n')
+			status = set_frames(o, optarg);
+		else if (c == ':')
+			return complain(EXIT_USAGE,
+					"option %s needs a value; see cotrace stack --help",
+					argv[optind - 1]);
+		else
+			return complain(EXIT_USAGE,
+					"stack has no option %s; see cotrace stack --help",
+					argv[optind - 1]);
+	}
+	if (!status && !o->help && argc - optind != 1)
+		return complain(EXIT_USAGE,
+				"stack takes exactly one process id; see cotrace stack --help");
+	return status;
+}
+
+static int take(struct stack *k, const struct options *o, pid_t pid)
+{
+	int status = snapshot_stop(&k->snapshot, o->one ? pid : 0), r;
+
+	if (status)
+		return status;
+	r = stack_take(k);
+	snapshot_resume(&k->snapshot);
+	return r < 0 ? snapshot_failed(&k->snapshot, r, "looked at") : 0;
+}
+
+static int show(struct stack *k, const struct options *o)
+{
+	const char *problem = stack_prepare(k);
+	char command[64];
+
+	if (problem)
+		return complain(EXIT_FAILURE, "the stacks of process %d cannot be followed: %s",
+				(int)k->snapshot.pid, problem);
+	printf("PID %d (%s)\n", (int)k->snapshot.pid, look_command(k->snapshot.pid, command));
+	for (size_t i = 0; i < k->count; i++)
+		stack_show(k, &k->tasks[i], &o->form);
+	fflush(stdout);
+	if (o->verbose)
+		complain(0, "process %d was held for %.1f ms", (int)k->snapshot.pid,
+			 (double)k->snapshot.held_ns / 1e6);
+	return 0;
+}
+
+static int take_stacks(const struct options *o, pid_t pid)
+{
+	struct stack k = { .program_fd = -1 };
+	int status = snapshot_attach(&k.snapshot, pid);
+
+	if (status)
+		return status;
+	status = take(&k, o, pid);
+	if (!status)
+		status = show(&k, o);
+	stack_end(&k);
+	stack_forget(&k);
+	snapshot_close(&k.snapshot);
+	return status;
+}
+
+int stack_main(int argc, char **argv)
+{
+	struct options o = { .form = { .frames = FRAMES } };
+	int status = parse(&o, argc, argv);
+	long pid;
+
+	if (status)
+		return status;
+	if (o.help) {
+		fputs(stack_help, stdout);
+		return 0;
+	}
+	pid = snapshot_pid(argv[optind]);
+	return pid < 0 ? EXIT_USAGE : take_stacks(&o, (pid_t)pid);
+}

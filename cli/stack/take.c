@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/stack/stack.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COPY_MAX (256u * 1024)
+#define BELOW 512u /* of what lies beyond the top of the stack: functions may use a part */
+
+static void take_name(struct stack_task *t)
+{
+	ssize_t size;
+	char *text = maps_slurp(t->info->tid, "comm", &size);
+
+	if (text && size > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		strncpy(t->name, text, sizeof t->name - 1);
+	}
+	free(text);
+}
+
+/* From @sp to the end of its mapping, which is the bottom of the stack. */
+static void copy_memory(struct stack *k, struct stack_task *t, uint64_t sp)
+{
+	const struct mapping *m = maps_find(&k->maps, sp);
+	uint64_t from, end;
+	ssize_t n;
+
+	if (!m || !m->read)
+		return;
+	from = sp - m->start > BELOW ? (sp - BELOW) & ~7ull : m->start;
+	end = m->end - from > COPY_MAX ? from + COPY_MAX : m->end;
+	t->copy = malloc((size_t)(end - from));
+	if (!t->copy)
+		return;
+	n = cotrace_read_memory(k->snapshot.session, k->snapshot.pid, from, t->copy,
+				(size_t)(end - from));
+	t->at = from;
+	t->bytes = n > 0 ? (size_t)n : 0;
+}
+
+static void take_task(struct stack *k, struct stack_task *t)
+{
+	uint64_t sp = 0;
+	ssize_t n = t->info->state == COTRACE_TASK_EXITED
+			    ? -ESRCH
+			    : cotrace_regset_read(k->snapshot.session, t->info->task, NT_PRSTATUS,
+						  t->registers, sizeof t->registers);
+
+	t->error = n < 0 ? (int)n : 0;
+	t->register_bytes = n > 0 ? (size_t)n : 0;
+	if (n > 0 && cotrace_register_extract(t->info->arch, "$sp", NT_PRSTATUS, t->registers,
+					      t->register_bytes, &sp, sizeof sp) > 0)
+		copy_memory(k, t, sp);
+}
+
+int stack_take(struct stack *k)
+{
+	int r = maps_read(&k->maps, k->snapshot.tid, false);
+
+	if (r < 0)
+		return r;
+	k->tasks = calloc(k->snapshot.count, sizeof *k->tasks);
+	if (!k->tasks)
+		return -ENOMEM;
+	k->count = k->snapshot.count;
+	for (size_t i = 0; i < k->count; i++) {
+		k->tasks[i].stack = k;
+		k->tasks[i].info = &k->snapshot.tasks[i];
+		take_task(k, &k->tasks[i]);
+	}
+	/* Names can be read of a process that runs. */
+	snapshot_resume(&k->snapshot);
+	for (size_t i = 0; i < k->count; i++)
+		take_name(&k->tasks[i]);
+	return 0;
+}
+
+void stack_forget(struct stack *k)
+{
+	for (size_t i = 0; i < k->count; i++)
+		free(k->tasks[i].copy);
+	free(k->tasks);
+	maps_free(&k->maps);
+	k->tasks = NULL;
+	k->count = 0;
+}
