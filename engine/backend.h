@@ -174,8 +174,8 @@ struct backend_ops {
 	 */
 	int (*call_begin)(struct backend *b, pid_t tid, const struct backend_event *at,
 			  const struct backend_syscall *call);
-	/* At its exit, which an interruption made: prepares it once more, if that is right. */
-	bool (*call_again)(struct backend *b, pid_t tid, int64_t result);
+	/* At its exit, made by an interruption: prepares @call, as it was made, once more, if that is right. */
+	bool (*call_again)(struct backend *b, pid_t tid, const struct backend_syscall *call);
 	/*
 	 * At its exit, or at a signal that came instead of its entry (@ev): the way back.
 	 * Returns 1: the task stands as before call_begin(); 0: resume() it as @how says and

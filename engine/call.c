@@ -4,7 +4,9 @@
  *
  *	LEAVING     only from within a call of the program (fork, exec): to that call's exit
  *	ENTERING    to the entry
+ *	AT_ENTRY    sessions nearer to the kernel judge it (judge.c)
  *	MADE        to the exit; an interruption that is not ours has it made again
+ *	AT_EXIT     they are told
  *	RETURNING   until it stands as before
  *
  * What the kernel does meanwhile that the sessions are due is kept and told afterwards.
@@ -17,11 +19,12 @@
 
 #include "arch/arch.h"
 #include "base/log.h"
+#include "engine/regs.h"
 #include "engine/task.h"
 
 #define LATE_MAX 8
 
-enum stage { LEAVING, ENTERING, MADE, RETURNING };
+enum stage { LEAVING, ENTERING, AT_ENTRY, MADE, AT_EXIT, RETURNING };
 
 struct call {
 	struct task *task;
@@ -30,12 +33,22 @@ struct call {
 	call_done *done;
 	void *arg;
 	int error;
+	struct judge judge;
+	bool entered, denied;
 	bool cut_short;		     /* it is not to go on, if it can be helped */
+	bool changed;		     /* the target was, by some session */
+	struct backend_event end;    /* its exit */
 	struct backend_event *exit;  /* of the program's own call, from which it was led away */
 	bool job_known, job_stopped; /* by the last stop that said so */
 	siginfo_t late[LATE_MAX];    /* signals that came in between: sent again */
 	unsigned late_count;
 };
+
+void call_changed(struct task *t)
+{
+	t->calling->changed = true;
+	call_reoffer(t);
+}
 
 bool call_busy(const struct task *t)
 {
@@ -52,6 +65,7 @@ static void go(struct call *c, enum backend_resume how)
 
 static void call_free(struct call *c)
 {
+	judge_deinit(&c->judge);
 	c->task->engine->calls--;
 	c->task->calling = NULL;
 	free(c->exit);
@@ -102,6 +116,10 @@ static void finish(struct call *c)
 	log_debug("call into %d is over: %d", (int)t->tid, error);
 	send_late_signals(c);
 	take_note_of_job(c);
+	if (c->changed && t->ev.kind == BACKEND_SYSCALL_ENTRY) {
+		t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
+		rules_renew(&t->rules);
+	}
 	if (c->exit != NULL)
 		t->kept = c->exit;
 	c->exit = NULL;
@@ -159,7 +177,7 @@ static bool is_signal(const struct backend_event *ev)
 	return ev->kind == BACKEND_SIGNAL || ev->kind == BACKEND_TRAP;
 }
 
-static void at_entry(struct call *c)
+static void make(struct call *c)
 {
 	struct backend *b = c->task->engine->backend;
 
@@ -170,10 +188,58 @@ static void at_entry(struct call *c)
 	go(c, BACKEND_SYSCALLS);
 }
 
+/* All who judge have had their turn. */
+static void judged(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+	struct call *c = t->calling;
+	bool in_time = !c->cut_short || c->stage == AT_EXIT || c->judge.other.rules.count == 0;
+	int64_t result;
+
+	c->made = *judge_call(&c->judge);
+	if (c->stage == AT_EXIT) {
+		come_back(c, &c->end);
+		return;
+	}
+	c->denied = judge_denies(&c->judge, &result);
+	if (!c->denied && !in_time) { /* not all have been heard */
+		c->denied = true;
+		result = -EINTR;
+	}
+	if (c->denied)
+		b->ops->syscall_deny(b, t->tid, result);
+	c->judge.other.call_denied = c->denied;
+	make(c);
+}
+
+/* Not waited for: an answer that came too late is none. */
+static void judge(struct call *c, enum stage stage, const struct backend_event *ev)
+{
+	struct engine *e = c->task->engine;
+	uint64_t id = c->task->id;
+	struct task *t;
+
+	c->stage = stage;
+	judge_stop(&c->judge, ev);
+	t = task_by_id(e, id); /* all may be over */
+	if (t != NULL && t->calling == c && c->stage == stage && c->cut_short)
+		judge_hurry(&c->judge);
+}
+
+static void at_entry(struct call *c, const struct backend_event *ev)
+{
+	if (c->entered) { /* it is made again */
+		make(c);
+		return;
+	}
+	c->entered = true;
+	judge(c, AT_ENTRY, ev);
+}
+
 static void entering(struct call *c, const struct backend_event *ev)
 {
 	if (ev->kind == BACKEND_SYSCALL_ENTRY) {
-		at_entry(c);
+		at_entry(c, ev);
 		return;
 	}
 	if (is_signal(ev) && !was_sent(ev)) {
@@ -191,29 +257,33 @@ static void at_exit(struct call *c, const struct backend_event *ev)
 	struct backend *b = c->task->engine->backend;
 
 	c->made.result = ev->syscall.result;
-	if (c->cut_short && ev->syscall.interrupted) {
+	if (ev->syscall.interrupted && c->cut_short) {
 		c->error = -EINTR;
-	} else if (ev->syscall.interrupted &&
-		   b->ops->call_again(b, c->task->tid, ev->syscall.result)) {
+	} else if (ev->syscall.interrupted && !c->denied &&
+		   b->ops->call_again(b, c->task->tid, &c->made)) {
 		c->stage = ENTERING;
 		go(c, BACKEND_SYSCALLS);
 		return;
 	}
-	come_back(c, ev);
+	c->end = *ev;
+	judge(c, AT_EXIT, ev);
 }
 
 static int begin(struct call *c, const struct backend_event *at)
 {
 	struct backend *b = c->task->engine->backend;
+	struct backend_event entry = *at;
 	int r = b->ops->call_begin(b, c->task->tid, at, &c->made);
 
 	if (r < 0)
 		return r;
 	c->stage = ENTERING;
-	if (r > 0)
-		at_entry(c);
-	else
+	if (r == 0) {
 		go(c, BACKEND_SYSCALLS);
+		return 0;
+	}
+	entry.syscall = c->made;
+	at_entry(c, &entry);
 	return 0;
 }
 
@@ -261,6 +331,13 @@ void call_cut_short(struct task *t)
 	c->cut_short = true;
 	if (c->stage == MADE)
 		b->ops->interrupt(b, t->tid);
+	else if (c->stage == AT_ENTRY || c->stage == AT_EXIT)
+		judge_hurry(&c->judge);
+}
+
+struct judge *call_judge(const struct task *t)
+{
+	return t->calling ? &t->calling->judge : NULL;
 }
 
 bool call_tells_kept(struct task *t)
@@ -297,12 +374,27 @@ static int check(const struct task *t, int64_t nr, uint32_t arch)
 	return 0;
 }
 
-int call_start(struct task *t, int64_t nr, const uint64_t args[6], call_done *done, void *arg)
+static int set_out(struct call *c)
+{
+	struct task *t = c->task;
+
+	if (t->kept != NULL || !is_within_call(&t->ev))
+		return begin(c, t->kept ? t->kept : &t->ev);
+	c->stage = LEAVING;
+	c->exit = calloc(1, sizeof *c->exit);
+	if (c->exit == NULL)
+		return -ENOMEM;
+	go(c, BACKEND_SYSCALLS);
+	return 0;
+}
+
+int call_start_for(struct task *t, uint64_t session, const struct wire_syscall *call,
+		   call_done *done, void *arg)
 {
 	struct backend *b = t->engine->backend;
 	uint32_t arch = b->ops->task_arch(b, t->tid);
 	struct call *c;
-	int r = check(t, nr, arch);
+	int r = check(t, call->nr, arch);
 
 	if (r < 0)
 		return r;
@@ -310,22 +402,26 @@ int call_start(struct task *t, int64_t nr, const uint64_t args[6], call_done *do
 	if (c == NULL)
 		return -ENOMEM;
 	c->task = t;
-	c->made = (struct backend_syscall){ .arch = arch, .nr = nr };
-	memcpy(c->made.args, args, sizeof c->made.args);
+	c->made = (struct backend_syscall){ .arch = arch, .nr = call->nr };
+	memcpy(c->made.args, call->args, sizeof c->made.args);
 	c->done = done;
 	c->arg = arg;
 	t->calling = c;
 	t->engine->calls++;
-	if (is_within_call(&t->ev) && t->kept == NULL) {
-		c->stage = LEAVING;
-		c->exit = calloc(1, sizeof *c->exit);
-		r = c->exit ? 0 : -ENOMEM;
-		if (r == 0)
-			go(c, BACKEND_SYSCALLS);
-	} else {
-		r = begin(c, t->kept ? t->kept : &t->ev);
-	}
+	regs_flush(t);
+	regs_forget(t);
+	r = judge_init(&c->judge, t, session, judged);
+	if (r == 0)
+		r = set_out(c);
 	if (r < 0)
 		call_free(c);
 	return r;
+}
+
+int call_start(struct task *t, int64_t nr, const uint64_t args[6], call_done *done, void *arg)
+{
+	struct wire_syscall call = { .nr = nr };
+
+	memcpy(call.args, args, sizeof call.args);
+	return call_start_for(t, 0, &call, done, arg);
 }

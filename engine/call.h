@@ -6,7 +6,7 @@
 #ifndef ENGINE_CALL_H
 #define ENGINE_CALL_H
 
-#include "engine/engine.h"
+#include "engine/judge.h"
 
 /* @result as the kernel returns it. @error -ESRCH: @t has died, and goes when this returns. */
 typedef void call_done(struct task *t, int error, int64_t result, void *arg);
@@ -18,6 +18,9 @@ typedef void call_done(struct task *t, int error, int64_t result, void *arg);
  * Not judged by any session: for what the engine needs itself.
  */
 int call_start(struct task *t, int64_t nr, const uint64_t args[6], call_done *done, void *arg);
+/* As call_start(), for @session: judged by those nearer to the kernel. */
+int call_start_for(struct task *t, uint64_t session, const struct wire_syscall *call,
+		   call_done *done, void *arg);
 bool call_busy(const struct task *t);
 
 /* Takes an event of a task with a call under way. False: the call is over, the event is not. */
@@ -26,8 +29,25 @@ bool call_event(struct task *t, const struct backend_event *ev);
 bool call_tells_kept(struct task *t);
 /* The task is no more. */
 void call_died(struct task *t);
+/* A session has changed the target: what was judged is judged anew. */
+void call_changed(struct task *t);
 /* Has it end soon: interrupted if it waits, and then done() has -EINTR. */
 void call_cut_short(struct task *t);
+
+/* judge.c: what sessions do at the entry or exit of such a call */
+/* NULL: none is under way. */
+struct judge *call_judge(const struct task *t);
+/* Whether the offer that made the event @seq is one of them. */
+bool call_answers(struct task *t, uint64_t session, uint64_t seq);
+int call_verdict(struct task *t, struct session *s, const struct wire_answer *answer,
+		 const void *siginfo, size_t size);
+void call_release(struct task *t, struct session *s, unsigned why);
+void call_leave(struct task *t, struct session *s);
+void call_reoffer(struct task *t);
+/* Its registers are not those that @session is to see. */
+bool call_hides(const struct task *t, uint64_t session);
+/* The row of those who judge, if it stands there; or NULL. */
+const struct rules *call_rules(const struct task *t);
 
 /* inject.c */
 /* Nobody waits for their answers any more; those of @s are cut short. */

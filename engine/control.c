@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "engine/call.h"
 #include "engine/event.h"
 #include "engine/request.h"
 #include "engine/session.h"
@@ -180,7 +181,8 @@ void request_regset_read(struct request *rq, const struct wire_regset_read *m)
 	struct wire_r_regset_read reply = { 0 };
 	uint8_t buf[REGSET_MAX];
 	struct wire_writer *w;
-	ssize_t n = t == NULL ? -ESRCH : !task_stands(t) ? -EBUSY : 0;
+	bool hidden = t && (!task_stands(t) || call_hides(t, rq->session->id));
+	ssize_t n = t == NULL ? -ESRCH : hidden ? -EBUSY : 0;
 
 	if (n == 0)
 		n = b->ops->regset_get(b, t->tid, m->set, buf, sizeof buf);
@@ -204,7 +206,7 @@ void request_regset_write(struct request *rq, const struct wire_regset_write *m)
 
 	if (r == 0 && t == NULL)
 		r = -ESRCH;
-	if (r == 0 && (!task_stands(t) || party == NULL ||
+	if (r == 0 && (!task_stands(t) || call_busy(t) || party == NULL ||
 		       !(party->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER))))
 		r = -EBUSY;
 	if (r == 0)
@@ -240,7 +242,7 @@ void request_memory(struct request *rq, const struct wire_memory *m)
  * Somebody's memory has changed. Processes can share it, so every call of the target that
  * has been judged and not been made yet is judged again.
  */
-static void memory_changed(struct session *s)
+void memory_changed(struct session *s)
 {
 	list_for_each (&s->covers, node, after) {
 		struct process *p = list_entry(node, struct cover, in_session)->process;

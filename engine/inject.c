@@ -16,6 +16,7 @@ struct injection {
 	uint64_t session;
 	struct conn *conn; /* NULL: nobody waits for the answer */
 	uint64_t cookie;
+	int64_t nr;
 	struct timer timer;
 	bool timed_out;
 };
@@ -38,13 +39,27 @@ static void free_injection(struct injection *in)
 	free(in);
 }
 
+/* It may have changed anything. */
+static void tell(struct task *t, struct session *s, int64_t nr)
+{
+	if (s == NULL) {
+		t->process->changes++;
+		return;
+	}
+	event_changed(t->process, s, t, COTRACE_CHANGE_CALL, (uint64_t)nr, 0);
+	memory_changed(s);
+}
+
 static void done(struct task *t, int error, int64_t result, void *arg)
 {
 	struct injection *in = arg;
 
-	(void)t;
+	struct session *s = session_by_id(t->engine, in->session);
+
 	if (error == -EINTR && in->timed_out)
 		error = -ETIMEDOUT;
+	if (error != -ESRCH)
+		tell(t, s, in->nr);
 	if (in->conn != NULL)
 		reply(in->conn, in->cookie, error, result);
 	free_injection(in);
@@ -114,8 +129,9 @@ static int start(struct request *rq, const struct wire_syscall *m, struct task *
 	in->session = rq->session->id;
 	in->conn = rq->conn;
 	in->cookie = rq->header->cookie;
+	in->nr = m->nr;
 	list_append(&t->engine->injections, &in->in_engine);
-	r = call_start(t, m->nr, m->args, done, in);
+	r = call_start_for(t, in->session, m, done, in);
 	if (r < 0)
 		free_injection(in);
 	else if (m->timeout_ns >= 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/call.h"
 #include "engine/request.h"
 #include "engine/session.h"
 #include "engine/task.h"
@@ -82,11 +83,11 @@ void request_tasks(struct request *rq, const struct wire_tasks *m)
 	free(v);
 }
 
-static void put_holds(struct wire_writer *w, struct task *t, uint32_t from, uint32_t *seen,
-		      uint32_t *stored)
+static void put_holds(struct wire_writer *w, struct task *t, const struct rules *rules,
+		      uint32_t from, uint32_t *seen, uint32_t *stored)
 {
-	for (size_t i = 0; i < t->rules.count; i++) {
-		const struct rules_party *p = &t->rules.parties[i];
+	for (size_t i = 0; rules && i < rules->count; i++) {
+		const struct rules_party *p = &rules->parties[i];
 		struct session *s;
 		struct wire_hold record;
 
@@ -119,8 +120,10 @@ void request_holds(struct request *rq, const struct wire_holds *m)
 		return;
 	head_at = w->used;
 	wire_put_r_holds(w, &reply);
-	while ((t = map_walk(&rq->conn->engine->tasks_by_id, &at)) != NULL)
-		put_holds(w, t, m->index, &reply.total, &reply.count);
+	while ((t = map_walk(&rq->conn->engine->tasks_by_id, &at)) != NULL) {
+		put_holds(w, t, &t->rules, m->index, &reply.total, &reply.count);
+		put_holds(w, t, call_rules(t), m->index, &reply.total, &reply.count);
+	}
 	end = w->used;
 	w->used = head_at;
 	wire_put_r_holds(w, &reply);

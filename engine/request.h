@@ -28,6 +28,9 @@ int request_may_change(const struct request *rq);
 struct task *request_task(const struct request *rq, uint64_t id);
 struct process *request_process(const struct request *rq, pid_t pid);
 
+/* control.c: @s may have changed memory of its target. */
+void memory_changed(struct session *s);
+
 /* The handlers, by the fixed part of their message. */
 #define MESSAGE(NAME, name, number, tail, fields) \
 	void request_##name(struct request *rq, const struct wire_##name *m);

@@ -646,6 +646,58 @@ static void a_session_that_goes_while_it_is_asked_lets_the_next_have_its_turn(vo
 }
 
 /* R5 */
+static void a_call_into_the_task_is_judged_by_those_nearer_to_the_kernel(void **state)
+{
+	struct rules r = RULES_NULL, inner;
+
+	(void)state;
+	rules_join(&r, 1, false);
+	rules_join(&r, 2, true);
+	rules_join(&r, 3, false);
+	rules_join(&r, 4, false);
+	for (uint64_t asker = 0; asker < 6; asker++) {
+		static const unsigned expected[] = { 0, 1, 0, 2, 3, 0 };
+		static const uint64_t row[] = { 2, 1, 3, 4 };
+
+		assert_int_equal(rules_nearer(&inner, &r, asker), 0);
+		assert_int_equal(inner.count, expected[asker]);
+		for (size_t i = 0; i < inner.count; i++) {
+			assert_int_equal(inner.parties[i].session, row[i]);
+			assert_int_equal(inner.parties[i].policy, row[i] == 2);
+			assert_int_equal(inner.parties[i].holds, 0);
+		}
+		rules_deinit(&inner);
+	}
+	rules_deinit(&r);
+}
+
+static void a_change_from_outside_the_row_gives_all_another_turn(void **state)
+{
+	struct rules r = RULES_NULL;
+
+	(void)state;
+	rules_join(&r, 1, true);
+	rules_join(&r, 2, false);
+	assert_false(rules_renew(&r));
+	rules_stop(&r, RULES_TO_KERNEL, true);
+	assert_false(rules_renew(&r));
+	rules_told(&r, rules_turn(&r));
+	rules_offered(&r, rules_turn(&r));
+	assert_true(rules_renew(&r));
+	assert_true(rules_answer(&r, 1, RULES_PASS));
+	assert_int_equal(rules_turn(&r)->session, 2);
+	assert_true(rules_turn(&r)->reoffer);
+	rules_told(&r, rules_turn(&r));
+	assert_int_equal(rules_turn(&r)->session, 1);
+	rules_told(&r, rules_turn(&r));
+	assert_true(rules_may_run(&r));
+	rules_run(&r);
+	rules_stop(&r, RULES_TO_PROGRAM, false);
+	rules_told(&r, rules_turn(&r));
+	assert_false(rules_renew(&r));
+	rules_deinit(&r);
+}
+
 static void only_those_whose_step_is_done_are_marked(void **state)
 {
 	struct rules r = RULES_NULL;
@@ -678,6 +730,8 @@ int main(void)
 		cmocka_unit_test(oldest_first_towards_the_program_policies_first),
 		cmocka_unit_test(a_session_that_goes_while_it_is_asked_lets_the_next_have_its_turn),
 		cmocka_unit_test(only_those_whose_step_is_done_are_marked),
+		cmocka_unit_test(a_call_into_the_task_is_judged_by_those_nearer_to_the_kernel),
+		cmocka_unit_test(a_change_from_outside_the_row_gives_all_another_turn),
 		cmocka_unit_test(every_stop_of_few_sessions_goes_by_the_rules),
 		cmocka_unit_test(random_sequences_go_by_the_rules),
 	};

@@ -145,14 +145,14 @@ bool rules_answer(struct rules *r, uint64_t session, enum rules_action action)
 	return true;
 }
 
-bool rules_changed(struct rules *r, uint64_t session)
+/* Those before @end get another turn. */
+static bool renew(struct rules *r, const struct rules_party *end)
 {
-	struct rules_party *p = rules_party(r, session);
 	bool any = false;
 
-	if (p == NULL || r->phase != RULES_STOPPED || !r->can_reoffer)
+	if (r->phase != RULES_STOPPED || !r->can_reoffer)
 		return false;
-	for (struct rules_party *q = r->parties; q < p; q++) {
+	for (struct rules_party *q = r->parties; q != end; q++) {
 		if (!q->asked)
 			continue;
 		q->asked = false;
@@ -160,6 +160,32 @@ bool rules_changed(struct rules *r, uint64_t session)
 		any = true;
 	}
 	return any;
+}
+
+bool rules_changed(struct rules *r, uint64_t session)
+{
+	struct rules_party *p = rules_party(r, session);
+
+	return p != NULL && renew(r, p);
+}
+
+bool rules_renew(struct rules *r)
+{
+	return renew(r, r->parties + r->count);
+}
+
+int rules_nearer(struct rules *out, const struct rules *r, uint64_t session)
+{
+	int err = 0;
+
+	*out = RULES_NULL;
+	if (rules_party((struct rules *)r, session) == NULL)
+		return 0;
+	for (size_t i = 0; r->parties[i].session != session && err == 0; i++)
+		err = rules_join(out, r->parties[i].session, r->parties[i].policy);
+	if (err < 0)
+		rules_deinit(out);
+	return err;
 }
 
 void rules_hold(struct rules *r, struct rules_party *p, unsigned why)

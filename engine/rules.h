@@ -100,6 +100,15 @@ bool rules_answer(struct rules *r, uint64_t session, enum rules_action action);
  */
 bool rules_changed(struct rules *r, uint64_t session);
 
+/* As rules_changed(), by somebody who is nearer to the program than all of the row. */
+bool rules_renew(struct rules *r);
+/*
+ * Makes @out the rules of a call that @session has the task make: a row of those nearer to
+ * the kernel than @session, who judge it; none for a session that is not in @r. Returns 0 or
+ * -ENOMEM.
+ */
+int rules_nearer(struct rules *out, const struct rules *r, uint64_t session);
+
 void rules_hold(struct rules *r, struct rules_party *p, unsigned why);
 void rules_release(struct rules *r, struct rules_party *p, unsigned why);
 

@@ -181,15 +181,20 @@ static void run(struct task *t)
 	b->ops->resume(b, t->tid, how, signo);
 }
 
-void task_proceed(struct task *t)
+void task_ask(struct task *t)
 {
 	struct rules_party *p;
 
+	while ((p = rules_turn(&t->rules)) != NULL)
+		ask(t, p);
+}
+
+void task_proceed(struct task *t)
+{
 	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED || call_busy(t))
 		return;
 	do {
-		while ((p = rules_turn(&t->rules)) != NULL)
-			ask(t, p);
+		task_ask(t);
 		if (t->unannounced != NULL && rules_all_asked(&t->rules))
 			birth_announced(t);
 		if (!rules_may_run(&t->rules) || call_busy(t) || !past_ready(t)) {

@@ -241,8 +241,10 @@ void task_hold(struct task *t, struct session *s)
 
 void task_release(struct task *t, struct session *s, unsigned why)
 {
-	struct rules_party *p = rules_party(&t->rules, s->id);
+	struct rules_party *p;
 
+	call_release(t, s, why);
+	p = rules_party(&t->rules, s->id);
 	if (p == NULL || !(p->holds & why))
 		return;
 	if ((why & RULES_HOLD_ASKED) && p->awaited) {
@@ -264,6 +266,7 @@ void task_leave(struct task *t, struct session *s)
 		session_stood(s);
 	tell_hold(t, s, p->holds, 0);
 	rules_leave(&t->rules, s->id);
+	call_leave(t, s);
 }
 
 void task_reoffer(struct task *t, struct session *s)
@@ -271,7 +274,11 @@ void task_reoffer(struct task *t, struct session *s)
 	struct backend *b = t->engine->backend;
 	struct backend_syscall now;
 
-	if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY || call_busy(t))
+	if (call_busy(t)) {
+		call_changed(t);
+		return;
+	}
+	if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY)
 		return;
 	/* Made again after a stop, it was passed without a word: now it is another one. */
 	t->kind = COTRACE_EVENT_SYSCALL_ENTRY;

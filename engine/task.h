@@ -45,6 +45,8 @@ void task_join_process(struct task *t, struct process *p);
 /* stop.c: what the backend reported. */
 void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind);
 void task_event(struct engine *e, const struct backend_event *ev);
+/* run.c: one turn after another, until an answer is waited for. */
+void task_ask(struct task *t);
 /* run.c: goes on with the turns at a stop, and lets the task run when nothing is in the way. */
 void task_proceed(struct task *t);
 /* Takes a hold for @s; the task is interrupted if it runs. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/call.h"
 #include "engine/session.h"
 #include "engine/task.h"
 
@@ -98,6 +99,8 @@ int verdict_apply(struct task *t, struct session *s, const struct wire_answer *a
 
 	if (answer->action > COTRACE_DENY)
 		return -EINVAL;
+	if (call_answers(t, s->id, answer->seq))
+		return call_verdict(t, s, answer, siginfo, size);
 	if (p == NULL || !(p->holds & RULES_HOLD_OFFER) || p->offer_seq != answer->seq)
 		return 0; /* that stop is over */
 	if (!rules_answer(&t->rules, s->id, (enum rules_action)answer->action))

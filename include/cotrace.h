@@ -178,7 +178,8 @@ enum cotrace_change {
 	COTRACE_CHANGE_REGISTERS = 1,
 	COTRACE_CHANGE_MEMORY = 2,
 	COTRACE_CHANGE_HOLD = 3,
-	COTRACE_CHANGE_RELEASE = 4
+	COTRACE_CHANGE_RELEASE = 4,
+	COTRACE_CHANGE_CALL = 5 /* had the task make a system call; .addr is its number */
 };
 
 enum cotrace_disposition {
@@ -260,7 +261,7 @@ struct cotrace_event {
 		struct {
 			uint32_t what;	       /* enum cotrace_change */
 			uint64_t session;      /* whose doing */
-			uint64_t addr, length; /* memory only */
+			uint64_t addr, length; /* memory; calls: see above */
 		} changed;
 		struct {
 			uint64_t notes;

@@ -16,6 +16,7 @@ static bool is_change(const struct told_act *act)
 	case COTRACE_CHANGE_REGISTERS:
 	case COTRACE_CHANGE_HOLD:
 	case COTRACE_CHANGE_RELEASE:
+	case COTRACE_CHANGE_CALL:
 		return !act->unknown;
 	default:
 		return false;

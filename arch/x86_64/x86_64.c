@@ -157,9 +157,11 @@ static const int16_t refused[] = { 56, 57, 58, 59, 60, 15, 219, 231, 322, 435, -
 static const int16_t forget[] = { 35, 230, -1 };
 /* poll, futex */
 static const int16_t may_forget[] = { 7, 202, -1 };
-static const struct arch_calls calls = {
-	.refused = refused, .forget = forget, .may_forget = may_forget, .restart = 219, .suspend = 130
-};
+static const struct arch_calls calls = { .refused = refused,
+					 .forget = forget,
+					 .may_forget = may_forget,
+					 .restart = 219,
+					 .suspend = 130 };
 
 const struct arch arch_x86_64 = {
 	.id = 1,

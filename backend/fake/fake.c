@@ -351,12 +351,12 @@ static int call_begin(struct backend *b, pid_t tid, const struct backend_event *
 	return at->kind == BACKEND_SYSCALL_ENTRY;
 }
 
-static bool call_again(struct backend *b, pid_t tid, int64_t result)
+static bool call_again(struct backend *b, pid_t tid, const struct backend_syscall *call)
 {
 	struct fake *f = fake_of(b);
 	struct fake_task *t = fake_expect(f, tid, true, "call_again");
 
-	fake_called(f, (struct fake_call){ FAKE_CALL_AGAIN, tid, .value = result }, 0);
+	fake_called(f, (struct fake_call){ FAKE_CALL_AGAIN, tid, .value = call->result }, 0);
 	return t && t->calls_again;
 }
 

@@ -152,7 +152,7 @@ int call_begin(struct backend *base, pid_t tid, const struct backend_event *at,
 	return c->from == PTRACE_CALL_AT_ENTRY;
 }
 
-bool call_again(struct backend *base, pid_t tid, int64_t result)
+bool call_again(struct backend *base, pid_t tid, const struct backend_syscall *call)
 {
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct ptrace_call *c = t ? t->calling : NULL;
@@ -160,8 +160,8 @@ bool call_again(struct backend *base, pid_t tid, int64_t result)
 
 	if (c == NULL)
 		return false;
-	again = c->call;
-	again.nr = regs_call_again(&c->call, result);
+	again = *call;
+	again.nr = regs_call_again(call, call->result);
 	if (again.nr == calls_of(c)->restart)
 		c->forgetful = true;
 	return again.nr >= 0 && regs_call_from(tid, &c->regs, t->call_place, &again) == 0;

@@ -203,7 +203,7 @@ uint64_t regs_find_entry(struct backend *base, pid_t tid, uint32_t arch, uint64_
 /* call.c: calls into the task */
 int call_begin(struct backend *base, pid_t tid, const struct backend_event *at,
 	       const struct backend_syscall *call);
-bool call_again(struct backend *base, pid_t tid, int64_t result);
+bool call_again(struct backend *base, pid_t tid, const struct backend_syscall *call);
 int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,
 	     enum backend_resume *how);
 

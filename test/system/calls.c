@@ -3,135 +3,12 @@
  * Calls into a target (gotchas 78, 79, 105): a task stopped anywhere makes a call, and is as it
  * was: registers, an interrupted call, a signal under way, its mask, a job control stop.
  */
-#include <elf.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "test/system/system.h"
-
-#define ARGS(...) ((const uint64_t[6]){ __VA_ARGS__ })
-#define I386_GETPID 20
-#define XSTATE_IN_USE 512 /* any switch of tasks can change that: not what the state is */
-
-static int64_t called(struct cotrace *s, uint64_t task, int64_t nr, const uint64_t args[6])
-{
-	int64_t result = -1;
-
-	CHECK_EQ(cotrace_syscall(s, task, nr, args, &result, test_ns(5000)), 0);
-	return result;
-}
-
-/* All that is to be as it was. */
-struct image {
-	struct user_regs_struct regs; /* of a 32-bit task: as many bytes as it has */
-	ssize_t regs_size;
-	uint8_t xstate[16384];
-	ssize_t xstate_size;
-	siginfo_t info;
-	ssize_t info_size;
-	char masks[200];
-};
-
-static void take_masks(pid_t tid, char *out, size_t size)
-{
-	static const char *const fields[] = { "SigBlk", "SigIgn", "SigCgt", "SigPnd" };
-	char path[40], text[4096] = "";
-	size_t used = 0;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECK_OP(read(fd, text, sizeof text - 1), >, 0);
-	close(fd);
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-		char *at = strstr(text, fields[i]);
-
-		CHECK(at != NULL);
-		used += (size_t)snprintf(out + used, size - used, "%.24s;", at);
-	}
-}
-
-static void take_image(struct cotrace *s, const struct cotrace_event *ev, struct image *i)
-{
-	memset(i, 0, sizeof *i);
-	i->regs_size = cotrace_regset_read(s, ev->task, NT_PRSTATUS, &i->regs, sizeof i->regs);
-	CHECK_OP(i->regs_size, >, 0);
-	i->xstate_size =
-		cotrace_regset_read(s, ev->task, NT_X86_XSTATE, i->xstate, sizeof i->xstate);
-	CHECK_OP(i->xstate_size, >, 500);
-	i->info_size = cotrace_siginfo_read(s, ev->task, &i->info, sizeof i->info);
-	take_masks(ev->tid, i->masks, sizeof i->masks);
-}
-
-static void check_image(struct cotrace *s, const struct cotrace_event *ev, const struct image *was)
-{
-	struct image is;
-
-	take_image(s, ev, &is);
-	CHECK_EQ(is.regs_size, was->regs_size);
-	if (is.regs_size == sizeof is.regs) {
-		CHECK_EQ(is.regs.rip, was->regs.rip);
-		CHECK_EQ(is.regs.rax, was->regs.rax);
-		CHECK_EQ(is.regs.orig_rax, was->regs.orig_rax);
-	}
-	CHECK(memcmp(&is.regs, &was->regs, sizeof is.regs) == 0);
-	CHECK_EQ(is.xstate_size, was->xstate_size);
-	for (ssize_t i = 0; i < is.xstate_size; i++)
-		if (is.xstate[i] != was->xstate[i] && i != XSTATE_IN_USE)
-			FAIL("byte %zd of the extended state is %x, not %x", i, is.xstate[i],
-			     was->xstate[i]);
-	CHECK_EQ(is.info_size, was->info_size);
-	CHECK(memcmp(&is.info, &was->info, sizeof is.info) == 0);
-	CHECK_STR(is.masks, was->masks);
-}
-
-/* Calls at a stop, after which all is as before. */
-static void check_calls(struct cotrace *s, const struct cotrace_event *ev)
-{
-	struct image was;
-	uint64_t at;
-
-	take_image(s, ev, &was);
-	CHECK_EQ(called(s, ev->task, SYS_getpid, ARGS(0)), ev->pid);
-	check_image(s, ev, &was);
-	at = (uint64_t)called(s, ev->task, SYS_mmap,
-			      ARGS(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				   (uint64_t)-1, 0));
-	CHECK_EQ(at % 4096, 0);
-	CHECK_EQ(cotrace_write_memory(s, ev->pid, at, "/etc/passwd", 12), 12);
-	CHECK_EQ(called(s, ev->task, SYS_access, ARGS(at, R_OK)), 0);
-	CHECK_EQ(called(s, ev->task, SYS_access, ARGS(16, R_OK)), -EFAULT);
-	CHECK_EQ(called(s, ev->task, SYS_munmap, ARGS(at, 4096)), 0);
-	CHECK_EQ(called(s, ev->task, 1000, ARGS(0)), -ENOSYS);
-	check_image(s, ev, &was);
-}
-
-static struct cotrace *stopped_puppet(struct target *t, struct cotrace_event *ev)
-{
-	struct cotrace *s;
-
-	puppet_start(t);
-	CHECK_SOON(proc_blocked_in(t->pid) == SYS_read, 5000);
-	s = attached(t->pid, NULL);
-	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
-	take_kind(s, ev, COTRACE_EVENT_STOP_DONE);
-	return s;
-}
-
-static void finish(struct cotrace *s, struct target *t)
-{
-	CHECK_EQ(cotrace_resume(s, 0), 0);
-	CHECK_EQ(puppet_ask(t, "pid"), t->pid);
-	cotrace_close(s);
-	check_untouched(t->pid);
-	puppet_end(t);
-}
+#include "test/system/inject.h"
 
 TEST(a_task_in_a_blocked_call_makes_calls)
 {
@@ -140,7 +17,7 @@ TEST(a_task_in_a_blocked_call_makes_calls)
 	struct cotrace *s = stopped_puppet(&t, &ev);
 
 	check_calls(s, &ev);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(calls_at_a_signal_leave_the_signal)
@@ -165,7 +42,7 @@ TEST(calls_at_a_signal_leave_the_signal)
 		CHECK_EQ(puppet_ask(&t, "sender %d", SIGUSR1), getpid());
 	}
 	take_none(s, 20);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 /* The verdict comes after the call. */
@@ -191,7 +68,7 @@ TEST(a_signal_can_be_denied_and_replaced_after_a_call)
 	CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_REPLACE, .signo = SIGUSR2)), 0);
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGUSR1), 0);
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGUSR2), 1);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 /* sigsuspend: the handler returns to the mask from before. */
@@ -245,7 +122,7 @@ TEST(calls_at_an_entry_leave_the_call)
 	check_calls(s, &ev);
 	CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
 	CHECK_EQ(puppet_answer(&t), getpid());
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(verdicts_on_a_call_hold_after_calls_at_its_stops)
@@ -274,7 +151,7 @@ TEST(verdicts_on_a_call_hold_after_calls_at_its_stops)
 	CHECK_EQ(called(s, ev.task, SYS_getpid, ARGS(0)), t.pid);
 	CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_REPLACE, .result = 12345)), 0);
 	CHECK_EQ(puppet_answer(&t), 12345);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 /* From within fork() and exec() the task goes on to the end of that call first. */
@@ -304,7 +181,7 @@ TEST(calls_at_a_fork_and_its_end_is_told_afterwards)
 	CHECK_EQ(cotrace_subscribe_syscalls(s, 0, COTRACE_EXIT, NULL, COTRACE_OFF), 0);
 	CHECK_EQ(cotrace_answer(s, &exit, NULL), 0);
 	CHECK_EQ(puppet_answer(&t), 7);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(a_parent_in_vfork_has_to_wait)
@@ -326,7 +203,7 @@ TEST(a_parent_in_vfork_has_to_wait)
 	CHECK_EQ(called(s, ev.task, SYS_getpid, ARGS(0)), t.pid);
 	CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
 	CHECK_EQ(puppet_answer(&t), 9);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(calls_before_the_first_instruction_of_a_program)
@@ -343,7 +220,7 @@ TEST(calls_before_the_first_instruction_of_a_program)
 	check_calls(s, &ev);
 	CHECK_EQ(cotrace_resume(s, 0), 0);
 	target_expect(&t, "ready");
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(calls_in_a_new_thread_before_it_runs)
@@ -362,7 +239,7 @@ TEST(calls_in_a_new_thread_before_it_runs)
 	CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
 	CHECK_EQ(puppet_answer(&t), ev.tid);
 	CHECK_EQ(puppet_ask(&t, "thread-end"), 0);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 /* Stopped by job control before, stopped by job control afterwards: to its parent, this test. */
@@ -400,7 +277,7 @@ TEST(a_job_control_stop_stays)
 	CHECK_SYS(kill(t.pid, SIGCONT));
 	take_kind(s, &ev, COTRACE_EVENT_JOB_CONTINUE);
 	CHECK_EQ(puppet_answer(&t), t.pid);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 static void check_sigtrap(const char *how)
@@ -427,7 +304,7 @@ static void check_sigtrap(const char *how)
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGUSR1), 1);
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGTRAP), 0);
 	take_none(s, 20);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 /* 79 */
@@ -460,7 +337,7 @@ TEST(signals_that_come_during_a_call_are_delivered_after_it)
 	CHECK_EQ(cotrace_resume(s, 0), 0);
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGUSR1), 1);
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGRTMIN), 50);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(a_stop_signal_before_a_call_stops_the_program_after_it)
@@ -481,7 +358,7 @@ TEST(a_stop_signal_before_a_call_stops_the_program_after_it)
 	CHECK(!puppet_answers(&t, 50));
 	CHECK_SYS(kill(t.pid, SIGCONT));
 	CHECK_EQ(puppet_answer(&t), t.pid);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(a_call_that_waits_too_long_is_interrupted)
@@ -503,7 +380,7 @@ TEST(a_call_that_waits_too_long_is_interrupted)
 	CHECK_EQ(cotrace_syscall(s, ev.task, SYS_getpid, ARGS(0), &result, 0), 0);
 	CHECK_EQ(result, t.pid);
 	check_image(s, &ev, &was);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(what_cannot_be_asked_for_is_refused)
@@ -527,7 +404,7 @@ TEST(what_cannot_be_asked_for_is_refused)
 	CHECK_EQ(cotrace_syscall(looker, ev.task, SYS_getpid, ARGS(0), &result, -1), -EPERM);
 	cotrace_close(looker);
 	cotrace_close(other);
-	finish(s, &t);
+	finish_calls(s, &t);
 }
 
 TEST(a_program_of_32_bits_makes_its_own_calls)
@@ -565,154 +442,5 @@ TEST(a_program_of_32_bits_makes_its_own_calls)
 		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
 	}
 	CHECK_EQ(puppet_answer(&t), getpid());
-	finish(s, &t);
-}
-
-/* One round: all stop, each makes calls, all run on. Returns how many calls were made. */
-static unsigned round_of_calls(struct cotrace *s, unsigned each, int64_t getpid_nr)
-{
-	static struct cotrace_task_info v[64];
-	int n = cotrace_tasks(s, v, 64);
-	unsigned made = 0;
-
-	CHECK_OP(n, >, 0);
-	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
-	for (int i = 0; i < n; i++)
-		for (unsigned k = 0; k < each; k++, made++)
-			CHECK_EQ(called(s, v[i].task, getpid_nr, ARGS(0)), v[i].pid);
-	CHECK_EQ(cotrace_resume(s, 0), 0);
-	drain(s);
-	return made;
-}
-
-static void check_blocked(const char *program, unsigned calls, int64_t getpid_nr)
-{
-	uint64_t started = test_now_ns();
-	unsigned kinds, made = 0;
-	char line[100], woke[100];
-	struct cotrace *s;
-	struct target t;
-
-	TARGET_START(&t, program, "all");
-	target_line(&t, line, sizeof line);
-	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
-	CHECK_OP(kinds, >, 25);
-	s = attached(t.pid, NULL);
-	while (made < calls)
-		made += round_of_calls(s, 50, getpid_nr);
-	test_note("%u calls into %u kinds of blocked calls in %.1f s", made, kinds,
-		  (double)(test_now_ns() - started) / 1e9);
-	target_go(&t);
-	/* "early KIND ERRNO" stands here if one has ended. */
-	target_line(&t, line, sizeof line);
-	snprintf(woke, sizeof woke, "woke %u", kinds);
-	CHECK_STR(line, woke);
-	cotrace_close(s);
-	target_ends_well(&t, 5000);
-}
-
-/* 78: among them all that restart differently. */
-TEST(no_blocked_call_notices_calls, .timeout_s = 120)
-{
-	check_blocked("blocked", test_rounds(5000, 100000), SYS_getpid);
-}
-
-TEST(no_blocked_call_of_a_32_bit_program_notices_calls, .timeout_s = 120)
-{
-	check_blocked("blocked-32", test_rounds(3000, 100000), I386_GETPID);
-}
-
-/* Also calls that were interrupted themselves, and that the kernel would go on with. */
-TEST(no_blocked_call_notices_calls_that_are_interrupted, .timeout_s = 120)
-{
-	static struct cotrace_task_info v[64];
-	unsigned kinds;
-	char line[100];
-	struct cotrace *s;
-	struct target t;
-	int64_t result;
-	int n;
-
-	TARGET_START(&t, "blocked", "all");
-	target_line(&t, line, sizeof line);
-	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
-	s = attached(t.pid, NULL);
-	n = cotrace_tasks(s, v, 64);
-	for (unsigned i = 0; i < test_rounds(3, 50); i++) {
-		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
-		for (int k = 0; k < n; k++) {
-			CHECK_EQ(cotrace_syscall(s, v[k].task, SYS_pause, ARGS(0), &result,
-						 1000000),
-				 -ETIMEDOUT);
-			/* Sets what restart_syscall() would go on with. */
-			CHECK_EQ(cotrace_syscall(s, v[k].task, SYS_poll, ARGS(0, 0, 100000),
-						 &result, 1000000),
-				 -ETIMEDOUT);
-		}
-		CHECK_EQ(cotrace_resume(s, 0), 0);
-		drain(s);
-		test_sleep_ms(2);
-	}
-	target_go(&t);
-	target_line(&t, line, sizeof line);
-	if (strncmp(line, "woke ", 5) != 0)
-		FAIL("%s", line);
-	cotrace_close(s);
-	target_ends_well(&t, 5000);
-}
-
-/* A restart by the kernel's own means keeps the time that is left. */
-TEST(a_sleep_ends_on_time_in_spite_of_calls)
-{
-	static const char *const kinds[] = { "nanosleep", "clock_nanosleep", "clock_absolute",
-					     "poll",	  "futex_timed",     "epoll_wait" };
-
-	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-		uint64_t started = test_now_ns(), took;
-		struct cotrace *s;
-		struct target t;
-		char line[100];
-
-		TARGET_START(&t, "blocked", kinds[k], "500");
-		target_line(&t, line, sizeof line);
-		s = attached(t.pid, NULL);
-		for (int i = 0; i < 10; i++) {
-			round_of_calls(s, 5, SYS_getpid);
-			test_sleep_ms(20);
-		}
-		target_line(&t, line, sizeof line);
-		took = test_now_ns() - started;
-		CHECK_STR(line, "timed 1");
-		if (took > (uint64_t)test_ns(700) && strcmp(kinds[k], "epoll_wait") != 0)
-			FAIL("%s took %llu ms instead of 500", kinds[k],
-			     (unsigned long long)took / 1000000);
-		cotrace_close(s);
-		target_ends_well(&t, 5000);
-	}
-}
-
-/* What goes on by restart_syscall() must not be made to forget how. */
-TEST(a_call_that_would_make_the_kernel_forget_is_refused)
-{
-	struct cotrace_task_info v[8];
-	struct cotrace *s;
-	struct target t;
-	char line[100];
-	int64_t result;
-	int n;
-
-	TARGET_START(&t, "blocked", "nanosleep", "300");
-	target_line(&t, line, sizeof line);
-	s = attached(t.pid, NULL);
-	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
-	n = cotrace_tasks(s, v, 8);
-	for (int i = 0; i < n; i++)
-		if (v[i].tid != t.pid)
-			CHECK_EQ(cotrace_syscall(s, v[i].task, SYS_nanosleep, ARGS(0), &result, -1),
-				 -EBUSY);
-	CHECK_EQ(cotrace_resume(s, 0), 0);
-	target_line(&t, line, sizeof line);
-	CHECK_STR(line, "timed 1");
-	cotrace_close(s);
-	target_ends_well(&t, 5000);
+	finish_calls(s, &t);
 }

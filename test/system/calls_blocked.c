@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * No blocked call notices calls into its task (gotcha 78), whichever way the kernel makes it
+ * again. 100,000 in a campaign. See test/targets/blocked_kinds.c.
+ */
+#include <stdio.h>
+#include <sys/syscall.h>
+
+#include "test/system/inject.h"
+
+/* One round: all stop, each makes calls, all run on. Returns how many calls were made. */
+static unsigned round_of_calls(struct cotrace *s, unsigned each, int64_t getpid_nr)
+{
+	static struct cotrace_task_info v[64];
+	int n = cotrace_tasks(s, v, 64);
+	unsigned made = 0;
+
+	CHECK_OP(n, >, 0);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	for (int i = 0; i < n; i++)
+		for (unsigned k = 0; k < each; k++, made++)
+			CHECK_EQ(called(s, v[i].task, getpid_nr, ARGS(0)), v[i].pid);
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	drain(s);
+	return made;
+}
+
+static void check_blocked(const char *program, unsigned calls, int64_t getpid_nr)
+{
+	uint64_t started = test_now_ns();
+	unsigned kinds, made = 0;
+	char line[100], woke[100];
+	struct cotrace *s;
+	struct target t;
+
+	TARGET_START(&t, program, "all");
+	target_line(&t, line, sizeof line);
+	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
+	CHECK_OP(kinds, >, 25);
+	s = attached(t.pid, NULL);
+	while (made < calls)
+		made += round_of_calls(s, 50, getpid_nr);
+	test_note("%u calls into %u kinds of blocked calls in %.1f s", made, kinds,
+		  (double)(test_now_ns() - started) / 1e9);
+	target_go(&t);
+	/* "early KIND ERRNO" stands here if one has ended. */
+	target_line(&t, line, sizeof line);
+	snprintf(woke, sizeof woke, "woke %u", kinds);
+	CHECK_STR(line, woke);
+	cotrace_close(s);
+	target_ends_well(&t, 5000);
+}
+
+/* 78: among them all that restart differently. */
+TEST(no_blocked_call_notices_calls, .timeout_s = 120)
+{
+	check_blocked("blocked", test_rounds(5000, 100000), SYS_getpid);
+}
+
+TEST(no_blocked_call_of_a_32_bit_program_notices_calls, .timeout_s = 120)
+{
+	check_blocked("blocked-32", test_rounds(3000, 100000), I386_GETPID);
+}
+
+/* Also calls that were interrupted themselves, and that the kernel would go on with. */
+TEST(no_blocked_call_notices_calls_that_are_interrupted, .timeout_s = 120)
+{
+	static struct cotrace_task_info v[64];
+	unsigned kinds;
+	char line[100];
+	struct cotrace *s;
+	struct target t;
+	int64_t result;
+	int n;
+
+	TARGET_START(&t, "blocked", "all");
+	target_line(&t, line, sizeof line);
+	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
+	s = attached(t.pid, NULL);
+	n = cotrace_tasks(s, v, 64);
+	for (unsigned i = 0; i < test_rounds(3, 50); i++) {
+		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+		for (int k = 0; k < n; k++) {
+			CHECK_EQ(cotrace_syscall(s, v[k].task, SYS_pause, ARGS(0), &result,
+						 1000000),
+				 -ETIMEDOUT);
+			/* Sets what restart_syscall() would go on with. */
+			CHECK_EQ(cotrace_syscall(s, v[k].task, SYS_poll, ARGS(0, 0, 100000),
+						 &result, 1000000),
+				 -ETIMEDOUT);
+		}
+		CHECK_EQ(cotrace_resume(s, 0), 0);
+		drain(s);
+		test_sleep_ms(2);
+	}
+	target_go(&t);
+	target_line(&t, line, sizeof line);
+	if (strncmp(line, "woke ", 5) != 0)
+		FAIL("%s", line);
+	cotrace_close(s);
+	target_ends_well(&t, 5000);
+}
+
+/* A restart by the kernel's own means keeps the time that is left. */
+TEST(a_sleep_ends_on_time_in_spite_of_calls)
+{
+	static const char *const kinds[] = { "nanosleep", "clock_nanosleep", "clock_absolute",
+					     "poll",	  "futex_timed",     "epoll_wait" };
+
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		uint64_t started = test_now_ns(), took;
+		struct cotrace *s;
+		struct target t;
+		char line[100];
+
+		TARGET_START(&t, "blocked", kinds[k], "500");
+		target_line(&t, line, sizeof line);
+		s = attached(t.pid, NULL);
+		for (int i = 0; i < 10; i++) {
+			round_of_calls(s, 5, SYS_getpid);
+			test_sleep_ms(20);
+		}
+		target_line(&t, line, sizeof line);
+		took = test_now_ns() - started;
+		CHECK_STR(line, "timed 1");
+		if (took > (uint64_t)test_ns(700) && strcmp(kinds[k], "epoll_wait") != 0)
+			FAIL("%s took %llu ms instead of 500", kinds[k],
+			     (unsigned long long)took / 1000000);
+		cotrace_close(s);
+		target_ends_well(&t, 5000);
+	}
+}
+
+/* What goes on by restart_syscall() must not be made to forget how. */
+TEST(a_call_that_would_make_the_kernel_forget_is_refused)
+{
+	struct cotrace_task_info v[8];
+	struct cotrace *s;
+	struct target t;
+	char line[100];
+	int64_t result;
+	int n;
+
+	TARGET_START(&t, "blocked", "nanosleep", "300");
+	target_line(&t, line, sizeof line);
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	n = cotrace_tasks(s, v, 8);
+	for (int i = 0; i < n; i++)
+		if (v[i].tid != t.pid)
+			CHECK_EQ(cotrace_syscall(s, v[i].task, SYS_nanosleep, ARGS(0), &result, -1),
+				 -EBUSY);
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	target_line(&t, line, sizeof line);
+	CHECK_STR(line, "timed 1");
+	cotrace_close(s);
+	target_ends_well(&t, 5000);
+}
