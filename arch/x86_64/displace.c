@@ -48,7 +48,8 @@ static unsigned jump_back(bool wide, uint8_t *code, uint64_t at, uint64_t target
 	}
 	/* The address is read as data, which the alignment check flag may watch. */
 	low = -(uint32_t)(at + 6) & 7;
-	memcpy(code, "\xff\x25", 2);
+	code[0] = 0xff;
+	code[1] = 0x25;
 	memcpy(code + 2, &low, sizeof low);
 	memcpy(code + 6 + low, &target, sizeof target);
 	return 14 + low;

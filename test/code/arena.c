@@ -63,7 +63,8 @@ static void unmap(struct arena *a, uint64_t from, uint64_t to)
 	uint8_t *code = arena_at(a, CODE_AT, 2);
 
 	memcpy(regs, a->regs, sizeof regs);
-	memcpy(code, a->wide ? "\x0f\x05" : "\xcd\x80", 2);
+	code[0] = a->wide ? 0x0f : 0xcd;
+	code[1] = a->wide ? 0x05 : 0x80;
 	reg_put(a, regs, REG_PC, CODE_AT);
 	reg_put(a, regs, REG_CALL, ~0ull);
 	reg_put(a, regs, 0, a->wide ? 11 : 91); /* munmap */
