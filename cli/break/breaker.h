@@ -18,6 +18,9 @@ enum placement_kind {
 	PLACEMENT_RESULT    /* back there; value 0: the code */
 };
 
+/* The format of what the compiler has kept no trace of. */
+#define FORMAT_LOST '-'
+
 /* A breakpoint in a process; those of its parent count for a child by fork too. */
 struct placement {
 	struct placement *next;

@@ -4,100 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/break/breaker.h"
+#include "cli/break/code.h"
 #include "cli/command.h"
-
-/* What is compiled for one breakpoint. */
-struct code {
-	uint8_t *bytes[1 + COTRACE_BREAK_VALUES_MAX];
-	char formats[COTRACE_BREAK_VALUES_MAX];
-	bool needs_prologue, needs_memory;
-};
-
-static void code_free(struct code *c)
-{
-	for (unsigned i = 0; i <= COTRACE_BREAK_VALUES_MAX; i++)
-		free(c->bytes[i]);
-	*c = (struct code){ 0 };
-}
-
-static enum cotrace_arch arch_of(const struct process *p, const struct module *m)
-{
-	if (m)
-		return m->image->arch;
-	return p->modules.count ? p->modules.v[0].image->arch : COTRACE_ARCH_X86_64;
-}
-
-static int complain_of(const struct point *point, const char *text, const char *message)
-{
-	return complain(EXIT_FAILURE, "breakpoint %s: in \"%s\": %s", point->location.text, text,
-			message);
-}
-
-/* Returns 0 or the exit status. */
-static int compile(struct process *p, const struct point *point, const struct module *m,
-		   uint64_t addr, const char *text, uint8_t **code,
-		   struct cotrace_expression *expression, struct rewriting *rw)
-{
-	char message[512] = "", *plain;
-	int r;
-
-	*rw = (struct rewriting){ .modules = &p->modules, .module = m, .addr = addr };
-	if (m)
-		r = variable_rewrite(rw, text, &plain);
-	else
-		r = (plain = strdup(text)) ? 0 : -ENOMEM;
-	if (r)
-		return complain_of(point, text, r == -EINVAL ? rw->message : strerror(-r));
-	r = cotrace_compile(code, &expression->size, arch_of(p, m), plain, message, sizeof message);
-	free(plain);
-	if (r)
-		return complain_of(point, text, *message ? message : strerror(-r));
-	expression->code = *code;
-	return 0;
-}
-
-static char format_for(const struct print *print, enum variable_format known)
-{
-	if (print->format)
-		return print->format;
-	switch (known) {
-	case VARIABLE_SIGNED:
-		return 'd';
-	case VARIABLE_UNSIGNED:
-		return 'u';
-	case VARIABLE_POINTER:
-		return 'p';
-	case VARIABLE_STRING:
-		return 's';
-	default:
-		return 0;
-	}
-}
-
-static int compile_all(struct process *p, const struct point *point, const struct module *m,
-		       uint64_t addr, struct cotrace_breakpoint *bp, struct code *c)
-{
-	const struct location *l = &point->location;
-	struct rewriting rw;
-	int status = 0;
-
-	if (l->condition)
-		status =
-			compile(p, point, m, addr, l->condition, &c->bytes[0], &bp->condition, &rw);
-	c->needs_prologue = l->condition && rw.needs_prologue;
-	for (unsigned i = 0; i < point->prints->count && !status; i++) {
-		const struct print *print = &point->prints->v[i];
-
-		status = compile(p, point, m, addr, print->text, &c->bytes[1 + i], &bp->values[i],
-				 &rw);
-		c->needs_prologue |= rw.needs_prologue;
-		c->formats[i] = format_for(print, rw.format);
-		c->needs_memory |= c->formats[i] == 's';
-		bp->value_count++;
-	}
-	return status;
-}
 
 static struct placement *add(struct field *f, struct process *p, enum placement_kind kind,
 			     const struct module *m, const struct cotrace_breakpoint *bp)
@@ -206,24 +114,16 @@ int place_point(struct breaker *b, struct field *f, struct process *p, struct po
 					 .pid = p->pid,
 					 .flags = COTRACE_BREAK_INHERIT };
 	uint64_t asked = addr + (m ? m->bias : 0);
+	struct code code = { .process = p, .point = point, .module = m, .addr = addr };
 	struct placement *placement;
-	struct code code = { 0 };
 	int status, r;
 
 	if (is_placed(f, p, point, asked))
 		return 0;
-	status = compile_all(p, point, m, addr, &bp, &code);
-	if (!status && code.needs_prologue && m) {
-		uint64_t after = image_after_prologue(m->image, addr);
-
-		if (after != addr) {
-			code_free(&code);
-			bp.value_count = 0;
-			addr = after;
-			status = compile_all(p, point, m, addr, &bp, &code);
-		}
-	}
-	bp.addr = addr + (m ? m->bias : 0);
+	status = code_compile(&code, &bp);
+	if (!status && code.needs_prologue)
+		status = code_compile_behind_prologue(&code, &bp);
+	bp.addr = code.addr + (m ? m->bias : 0);
 	bp.mode = code.needs_memory || b->options.stack ? COTRACE_STOP : COTRACE_NOTE;
 	if (status || is_placed(f, p, point, bp.addr)) {
 		code_free(&code);

@@ -5,6 +5,8 @@
 
 bool value_get(struct breaker *b, const struct hit *hit, unsigned i, uint64_t *value)
 {
+	if (hit->placement->formats[i] == FORMAT_LOST)
+		return false;
 	for (uint32_t n = 0; n < hit->ev->captured_count; n++) {
 		const struct cotrace_captured *c = &hit->ev->captured[n];
 
@@ -89,7 +91,8 @@ void value_show(struct breaker *b, const struct hit *hit, unsigned i, struct out
 	uint64_t value;
 
 	if (!value_get(b, hit, i, &value)) {
-		out_str(out, "(not readable)");
+		out_str(out, hit->placement->formats[i] == FORMAT_LOST ? "(optimized out)"
+								       : "(not readable)");
 		return;
 	}
 	switch (hit->placement->formats[i]) {

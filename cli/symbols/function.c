@@ -79,10 +79,10 @@ static int take_inlined(Dwarf_Die *function, void *arg)
 static void take_copies(struct image *image, const char *name, struct functions *f)
 {
 	struct copies c = { image, name, &f->code, 0 };
-	Dwarf_Die *unit = NULL;
+	Dwarf_Die *unit = NULL, whole;
 
-	while ((unit = dwfl_module_nextcu(image->module, unit, &c.bias)))
-		dwarf_getfuncs(unit, take_inlined, &c, 0);
+	while (image_next_unit(image, &unit, &whole, &c.bias))
+		dwarf_getfuncs(&whole, take_inlined, &c, 0);
 }
 
 void image_functions(struct image *image, const char *name, struct functions *f)
@@ -119,8 +119,8 @@ bool image_object(struct image *image, const char *name, GElf_Sym *sym, uint64_t
 static const char *inlined_name(struct image *image, uint64_t addr)
 {
 	Dwarf_Addr bias;
-	Dwarf_Die *unit = dwfl_module_addrdie(image->module, addr, &bias), *scopes = NULL;
-	int n = unit ? dwarf_getscopes(unit, addr - bias, &scopes) : 0;
+	Dwarf_Die *scopes;
+	int n = image_scopes(image, addr, &scopes, &bias);
 	const char *name = NULL;
 
 	for (int i = 0; i < n; i++) {
@@ -162,19 +162,11 @@ bool image_show_symbol(struct image *image, uint64_t addr, struct out *out)
 	return true;
 }
 
-bool image_source(struct image *image, uint64_t addr, const char **file, int *line)
-{
-	Dwfl_Line *found = dwfl_module_getsrc(image->module, addr);
-
-	*file = found ? dwfl_lineinfo(found, NULL, line, NULL, NULL, NULL) : NULL;
-	return *file && *line > 0;
-}
-
 uint64_t image_after_prologue(struct image *image, uint64_t addr)
 {
 	Dwarf_Addr bias, low, *at = NULL;
-	Dwarf_Die *unit = dwfl_module_addrdie(image->module, addr, &bias), *scopes = NULL;
-	int n = unit ? dwarf_getscopes(unit, addr - bias, &scopes) : 0;
+	Dwarf_Die *scopes;
+	int n = image_scopes(image, addr, &scopes, &bias);
 
 	for (int i = 0; i < n; i++)
 		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram) {

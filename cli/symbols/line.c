@@ -112,31 +112,20 @@ void image_lines(struct image *image, const char *file, int line, struct address
 		 int *used)
 {
 	struct search s = { image, file, strlen(file), line, INT_MAX, NULL, 0, 0 };
-	Dwarf_Die *unit = NULL;
+	Dwarf_Die *unit = NULL, whole;
 
 	*found = (struct addresses){ 0 };
-	while ((unit = dwfl_module_nextcu(image->module, unit, &s.bias))) {
+	while (image_next_unit(image, &unit, &whole, &s.bias)) {
 		Dwarf_Lines *lines;
 		size_t n;
 
 		if (!unit_has_file(&s, unit) || dwarf_getsrclines(unit, &lines, &n))
 			continue;
 		for (size_t i = 0; i < n; i++)
-			take_line(&s, unit, dwarf_onesrcline(lines, i));
+			take_line(&s, &whole, dwarf_onesrcline(lines, i));
 	}
 	*used = s.count ? s.best : 0;
 	for (size_t i = 0; i < s.count; i++)
 		addresses_add(found, s.rows[i].addr);
 	free(s.rows);
-}
-
-bool image_has_file(struct image *image, const char *file)
-{
-	struct search s = { image, file, strlen(file), 0, 0, NULL, 0, 0 };
-	Dwarf_Die *unit = NULL;
-
-	while ((unit = dwfl_module_nextcu(image->module, unit, &s.bias)))
-		if (unit_has_file(&s, unit))
-			return true;
-	return false;
 }

@@ -17,6 +17,8 @@
 #define DEPTH_MAX 16
 #define NESTING_MAX 4
 
+#define refuse_lost(rw, ...) ((rw)->is_lost = true, refuse(rw, __VA_ARGS__))
+
 struct machine {
 	struct rewriting *rw;
 	const char *name;      /* of the variable, for messages */
@@ -24,6 +26,7 @@ struct machine {
 	Dwarf_Attribute *attr; /* whose expression is run */
 	char *stack[DEPTH_MAX];
 	unsigned depth, nesting;
+	Dwarf_Addr bias; /* of the debug information */
 	bool is_value, uses_frame, below_frame;
 };
 
@@ -35,16 +38,6 @@ int refuse(struct rewriting *rw, const char *format, ...)
 	vsnprintf(rw->message, sizeof rw->message, format, args);
 	va_end(args);
 	return -EINVAL;
-}
-
-int scopes_at(struct rewriting *rw, Dwarf_Die **scopes, Dwarf_Addr *bias)
-{
-	Dwarf_Die *unit = dwfl_module_addrdie(rw->module->image->module, rw->addr, bias);
-	int n;
-
-	*scopes = NULL;
-	n = unit ? dwarf_getscopes(unit, rw->addr - *bias, scopes) : 0;
-	return n > 0 ? n : 0;
 }
 
 static int push(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -133,11 +126,11 @@ static int push_cfa(struct machine *m)
 	return r;
 }
 
-static bool starts_at(Dwarf_Die *function, struct rewriting *rw)
+static bool starts_at(Dwarf_Die *function, uint64_t addr)
 {
 	Dwarf_Addr low;
 
-	return !dwarf_lowpc(function, &low) && low == rw->addr;
+	return !dwarf_lowpc(function, &low) && low == addr;
 }
 
 /* The function, not inlined, that the scope is in. */
@@ -166,7 +159,7 @@ static int push_frame(struct machine *m, int64_t offset)
 	int r;
 
 	if (!find_frame(m, &function) || !dwarf_attr(&function, DW_AT_frame_base, &attr) ||
-	    dwarf_getlocation_addr(&attr, m->rw->addr, &ops, &n, 1) != 1)
+	    dwarf_getlocation_addr(&attr, m->rw->addr - m->bias, &ops, &n, 1) != 1)
 		return refuse(m->rw, "%s is on the stack, and where that begins is not known",
 			      m->name);
 	m->uses_frame = true;
@@ -194,14 +187,29 @@ static int push_entry_value(struct machine *m, const Dwarf_Op *op)
 	Dwarf_Op *ops;
 	size_t n;
 
-	if (!find_frame(m, &function) || !starts_at(&function, m->rw) ||
+	if (!find_frame(m, &function) || !starts_at(&function, m->rw->addr - m->bias) ||
 	    dwarf_getlocation_attr(m->attr, op, &inner) || dwarf_getlocation(&inner, &ops, &n) ||
 	    n != 1 || ops[0].atom < DW_OP_reg0 || ops[0].atom > DW_OP_reg31)
-		return refuse(m->rw,
-			      "%s was optimized out here; its value at the function's entry "
-			      "may be had there",
-			      m->name);
+		return refuse_lost(m->rw,
+				   "%s was optimized out here; its value at the function's entry "
+				   "may be had there",
+				   m->name);
 	return push_register(m, ops[0].atom - DW_OP_reg0, 0);
+}
+
+static int push_static(struct machine *m, uint64_t addr)
+{
+	return push(m, "0x%" PRIx64, addr + m->bias + m->rw->module->bias);
+}
+
+static int push_indexed(struct machine *m, const Dwarf_Op *op)
+{
+	Dwarf_Attribute entry;
+	Dwarf_Addr addr;
+
+	if (dwarf_getlocation_attr(m->attr, op, &entry) || dwarf_formaddr(&entry, &addr))
+		return refuse(m->rw, "the place of %s is broken debug information", m->name);
+	return push_static(m, addr);
 }
 
 static int operate(struct machine *m, const char *operator)
@@ -253,7 +261,10 @@ static int run_one(struct machine *m, const Dwarf_Op *op)
 	case DW_OP_bregx:
 		return push_register(m, op->number, (int64_t)op->number2);
 	case DW_OP_addr:
-		return push(m, "0x%" PRIx64, op->number + m->rw->module->bias);
+		return push_static(m, op->number);
+	case DW_OP_addrx:
+	case DW_OP_GNU_addr_index:
+		return push_indexed(m, op);
 	case DW_OP_fbreg:
 		return push_frame(m, (int64_t)op->number);
 	case DW_OP_call_frame_cfa:
@@ -298,13 +309,14 @@ static int run_one(struct machine *m, const Dwarf_Op *op)
 		return 0;
 	case DW_OP_piece:
 	case DW_OP_bit_piece:
-		return refuse(m->rw, "%s is kept in several places here", m->name);
+		return refuse_lost(m->rw, "%s is kept in several places here", m->name);
 	case DW_OP_GNU_push_tls_address:
 	case DW_OP_form_tls_address:
 		return refuse(m->rw, "%s is thread-local, which cannot be read here", m->name);
 	default:
-		return refuse(m->rw, "%s was optimized: its place here cannot be said (DWARF 0x%x)",
-			      m->name, atom);
+		return refuse_lost(m->rw,
+				   "%s was optimized: its place here cannot be said (DWARF 0x%x)",
+				   m->name, atom);
 	}
 }
 
@@ -329,7 +341,7 @@ static int constant(struct rewriting *rw, Dwarf_Die *die, struct place *place)
 	Dwarf_Sword value;
 
 	if (!dwarf_attr_integrate(die, DW_AT_const_value, &attr) || dwarf_formsdata(&attr, &value))
-		return refuse(rw, "%s was optimized out", dwarf_diename(die));
+		return refuse_lost(rw, "%s was optimized out", dwarf_diename(die));
 	place->is_value = true;
 	return asprintf(&place->text, "(%" PRId64 ")", (int64_t)value) < 0 ? -ENOMEM : 0;
 }
@@ -339,8 +351,10 @@ int location_read(struct rewriting *rw, Dwarf_Die *die, const char *name, struct
 	Dwarf_Die *scopes = NULL;
 	Dwarf_Attribute attr;
 	Dwarf_Addr bias = 0;
-	int r = scopes_at(rw, &scopes, &bias);
-	struct machine m = { .rw = rw, .name = name, .scope = r ? scopes : NULL, .attr = &attr };
+	int r = image_scopes(rw->module->image, rw->addr, &scopes, &bias);
+	struct machine m = {
+		.rw = rw, .name = name, .scope = r ? scopes : NULL, .bias = bias, .attr = &attr
+	};
 	Dwarf_Op *ops;
 	size_t n;
 
@@ -350,7 +364,7 @@ int location_read(struct rewriting *rw, Dwarf_Die *die, const char *name, struct
 		return constant(rw, die, place);
 	}
 	if (dwarf_getlocation_addr(&attr, rw->addr - bias, &ops, &n, 1) != 1 || !n)
-		r = refuse(rw, "%s is not there at this place: it was optimized out", name);
+		r = refuse_lost(rw, "%s is not there at this place: it was optimized out", name);
 	else
 		r = run(&m, ops, n);
 	if (!r) {

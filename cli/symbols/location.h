@@ -15,7 +15,5 @@ struct place {
 int location_read(struct rewriting *rw, Dwarf_Die *die, const char *name, struct place *place);
 /* Fills rw->message. Returns -EINVAL. */
 int refuse(struct rewriting *rw, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The scopes around rw->addr, the innermost first; to be freed. @bias: of its addresses. */
-int scopes_at(struct rewriting *rw, Dwarf_Die **scopes, Dwarf_Addr *bias);
 
 #endif

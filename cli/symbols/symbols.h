@@ -87,10 +87,18 @@ void functions_free(struct functions *f);
 bool image_object(struct image *image, const char *name, GElf_Sym *sym, uint64_t *addr);
 /* "ns::f(int)+0x4"; nothing if there is no symbol. Returns whether there is one. */
 bool image_show_symbol(struct image *image, uint64_t addr, struct out *out);
-/* The source line of an address; false if it is not known. */
-bool image_source(struct image *image, uint64_t addr, const char **file, int *line);
 /* The place after a function's prologue, if @addr is its entry; else @addr. */
 uint64_t image_after_prologue(struct image *image, uint64_t addr);
+
+/* unit.c */
+/* All compile units, from *unit = NULL. @whole: with what lies in a file of its own. */
+bool image_next_unit(struct image *image, Dwarf_Die **unit, Dwarf_Die *whole, Dwarf_Addr *bias);
+/* The one that has the code at @addr, or NULL. Addresses in it are @bias lower. */
+Dwarf_Die *image_unit(struct image *image, uint64_t addr, Dwarf_Addr *bias);
+/* What the code at @addr is in, the innermost first; to be freed. Returns how many. */
+int image_scopes(struct image *image, uint64_t addr, Dwarf_Die **scopes, Dwarf_Addr *bias);
+/* The source line of an address; false if it is not known. */
+bool image_source(struct image *image, uint64_t addr, const char **file, int *line);
 
 /* demangle.c */
 /* Whether a symbol is what @name means: "f", "ns::C::f", "ns::f(int)", "_Z1fv". */
@@ -105,8 +113,6 @@ char *name_demangle(const char *symbol);
  */
 void image_lines(struct image *image, const char *file, int line, struct addresses *found,
 		 int *used);
-/* Whether the image has code of that file at all. */
-bool image_has_file(struct image *image, const char *file);
 
 /* ifunc.c */
 /*
@@ -130,6 +136,7 @@ struct rewriting {
 	const struct module *module;
 	uint64_t addr;	     /* in the image */
 	bool needs_prologue; /* a name is right only behind the function's prologue */
+	bool is_lost;	     /* on failure: the compiler kept no trace of it at this place */
 	enum variable_format format;
 	char message[200]; /* on failure */
 };

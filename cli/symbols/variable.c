@@ -256,11 +256,11 @@ static int select_member(struct rewriting *rw, struct value *v, bool arrow, cons
 /* A variable of any unit of the image that is not in a function. */
 static bool global_die(struct image *image, const char *name, Dwarf_Die *found)
 {
-	Dwarf_Die *unit = NULL, child;
+	Dwarf_Die *unit = NULL, whole, child;
 	Dwarf_Addr bias;
 
-	while ((unit = dwfl_module_nextcu(image->module, unit, &bias))) {
-		if (dwarf_child(unit, &child))
+	while (image_next_unit(image, &unit, &whole, &bias)) {
+		if (dwarf_child(&whole, &child))
 			continue;
 		do {
 			const char *own =
@@ -314,7 +314,7 @@ static int find_variable(struct rewriting *rw, const char *name, struct value *v
 {
 	Dwarf_Die *scopes, die;
 	Dwarf_Addr bias;
-	int n = scopes_at(rw, &scopes, &bias), r;
+	int n = image_scopes(rw->module->image, rw->addr, &scopes, &bias), r;
 
 	*v = (struct value){ 0 };
 	r = n ? dwarf_getscopevar(scopes, n, name, 0, NULL, 0, 0, &die) : -1;
