@@ -80,6 +80,33 @@ TEST(a_fault_is_told_with_its_address)
 	cotrace_close(s);
 }
 
+/* Of whichever session holds the task. */
+TEST(the_siginfo_of_a_stop_is_read_by_every_session)
+{
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = puppet_with(&t, SIGNAL_BIT(SIGSEGV), COTRACE_STOP);
+	struct cotrace *other = attached(t.pid, OPTIONS(.role = COTRACE_OBSERVER));
+	siginfo_t info = { 0 };
+	uint64_t task = task_of(other, t.pid);
+
+	CHECK_EQ(cotrace_siginfo_read(other, task, &info, sizeof info), -EBUSY);
+	CHECK_EQ(cotrace_siginfo_read(other, 12345678, &info, sizeof info), -ESRCH);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(2000)), 0);
+	CHECK_EQ(cotrace_siginfo_read(other, task, &info, sizeof info), -ENODATA);
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	puppet_tell(&t, "fault");
+	skip_to(s, &ev, COTRACE_EVENT_SIGNAL);
+	CHECK_EQ(cotrace_siginfo_read(other, task, &info, sizeof info), (ssize_t)sizeof info);
+	CHECK_EQ(info.si_signo, SIGSEGV);
+	CHECK_EQ(info.si_code, ev.signal.code);
+	CHECK_EQ((uintptr_t)info.si_addr, ev.signal.addr);
+	CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+	CHECK_EQ(target_wait(&t, 5000) & 0x7f, SIGSEGV);
+	cotrace_close(other);
+	cotrace_close(s);
+}
+
 TEST(a_denied_signal_is_not_delivered)
 {
 	struct cotrace_event ev;
