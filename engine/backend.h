@@ -199,6 +199,8 @@ struct backend_ops {
 	bool (*may_plant)(struct backend *b, pid_t tid, uint64_t at);
 	/* Where @size bytes are free as near as possible to @at; 0: nowhere. */
 	uint64_t (*gap)(struct backend *b, pid_t tid, uint64_t at, uint64_t size);
+	/* Whether @pc lies in the restartable sequence (rseq) that the task is in. */
+	bool (*in_sequence)(struct backend *b, pid_t tid, uint64_t pc);
 	/* 1: both processes have the same memory; 0: they do not; negative: not known. */
 	int (*same_memory)(struct backend *b, pid_t one, pid_t other);
 	/* Writes through @fd of memory_open(), or by whatever else the kernel allows. */

@@ -254,6 +254,10 @@ bool past_ready(struct task *t)
 		slots_decode(site, t);
 	if (site->moved.emulated && acted_out(t, site))
 		return true;
+	if (t->engine->backend->ops->in_sequence(t->engine->backend, t->tid, site->addr)) {
+		t->passed = 0; /* the kernel takes it out of the sequence, and it begins anew */
+		return true;
+	}
 	r = slots_prepare(site, t);
 	if (r == -EINPROGRESS)
 		return false;

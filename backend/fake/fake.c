@@ -293,6 +293,14 @@ static uint64_t gap(struct backend *b, pid_t tid, uint64_t at, uint64_t size)
 	return 0;
 }
 
+static bool in_sequence(struct backend *b, pid_t tid, uint64_t pc)
+{
+	struct fake_task *t = fake_task(fake_of(b), tid);
+
+	(void)pc;
+	return t && t->in_sequence;
+}
+
 static int same_memory(struct backend *b, pid_t one, pid_t other)
 {
 	(void)one;
@@ -421,6 +429,7 @@ static const struct backend_ops ops = {
 	.memory_store = fake_memory_store,
 	.may_plant = may_plant,
 	.gap = gap,
+	.in_sequence = in_sequence,
 	.same_memory = same_memory,
 	.signal = send_signal,
 	.close = close_all,

@@ -51,16 +51,17 @@ struct fake_task {
 	pid_t tid, pid; /* tid 0: free */
 	pid_t parent;	/* process */
 	bool attached, stands, exit_stops;
-	bool exited;		 /* a leader that others outlive */
-	bool interrupted;	 /* interrupt() was called since its last stop */
-	bool can_put_back;	 /* what put_back() will say */
-	bool signal_waits;	 /* what signal_waits() will say */
-	bool trap_waits;	 /* what trap_waits() will say */
-	enum backend_kind kind;	 /* where it stands */
+	bool exited;		     /* a leader that others outlive */
+	bool interrupted;	     /* interrupt() was called since its last stop */
+	bool can_put_back;	     /* what put_back() will say */
+	bool signal_waits;	     /* what signal_waits() will say */
+	bool in_sequence;	     /* what in_sequence() will say */
+	bool trap_waits;	     /* what trap_waits() will say */
+	enum backend_kind kind;	     /* where it stands */
 	enum backend_kind called_at; /* where it stood when a call into it began */
-	unsigned way_back;	 /* events that call_end() lets pass before it is there */
-	bool calls_again;	 /* what call_again() will say */
-	enum backend_resume how; /* how it runs */
+	unsigned way_back;	     /* events that call_end() lets pass before it is there */
+	bool calls_again;	     /* what call_again() will say */
+	enum backend_resume how;     /* how it runs */
 	uint32_t arch;
 	uint64_t pc, sp;
 	struct backend_syscall call;

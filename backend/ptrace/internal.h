@@ -154,6 +154,9 @@ ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const vo
 
 ssize_t mem_store(struct backend *base, pid_t tid, uint64_t at, const void *buf, size_t size);
 
+/* Whether @pc lies in the restartable sequence that the task is in. */
+bool mem_in_sequence(struct backend *base, pid_t tid, uint64_t pc);
+
 /* maps.c */
 bool maps_may_plant(struct backend *base, pid_t tid, uint64_t at);
 uint64_t maps_gap(struct backend *base, pid_t tid, uint64_t at, uint64_t size);

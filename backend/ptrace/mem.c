@@ -52,6 +52,36 @@ ssize_t mem_store(struct backend *base, pid_t tid, uint64_t at, const void *buf,
 	return n < 0 ? -errno : n;
 }
 
+/* The descriptor of linux/rseq.h as far as it matters here. */
+struct sequence {
+	uint32_t version, flags;
+	uint64_t start, length, abort;
+};
+
+#define RSEQ_CS_OFFSET 8 /* of struct rseq: the address of the descriptor */
+
+/*
+ * A task that stopped within its sequence is sent to the abort address when it runs, but only
+ * if it is still there: it must not be sent elsewhere.
+ */
+bool mem_in_sequence(struct backend *base, pid_t tid, uint64_t pc)
+{
+	struct ptrace_rseq_configuration config;
+	struct sequence sequence;
+	uint64_t at = 0;
+
+	if (ptrace_call(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof config, (uintptr_t)&config) <
+		    (long)sizeof config ||
+	    config.rseq_abi_pointer == 0)
+		return false;
+	if (mem_read(base, tid, config.rseq_abi_pointer + RSEQ_CS_OFFSET, &at, sizeof at) !=
+		    (ssize_t)sizeof at ||
+	    at == 0 ||
+	    mem_read(base, tid, at, &sequence, sizeof sequence) != (ssize_t)sizeof sequence)
+		return false;
+	return pc - sequence.start < sequence.length;
+}
+
 /* Pages that cannot be written through the file are reached a word at a time, if at all. */
 static ssize_t poke(pid_t tid, uint64_t at, const unsigned char *buf, size_t size)
 {

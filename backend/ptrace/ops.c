@@ -232,6 +232,7 @@ static const struct backend_ops ops = {
 	.memory_store = mem_store,
 	.may_plant = maps_may_plant,
 	.gap = maps_gap,
+	.in_sequence = mem_in_sequence,
 	.same_memory = maps_same_memory,
 	.signal = op_signal,
 	.close = op_close,
