@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <elf.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,19 @@ static void start_target(struct arena *a, const char *path)
 	target_expect(&a->target, "ready");
 }
 
+/* cpuid and rdpid tell where it runs. */
+static void pin(pid_t tid)
+{
+	cpu_set_t all, one;
+
+	CHECK_SYS(sched_getaffinity(tid, sizeof all, &all));
+	CPU_ZERO(&one);
+	for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+		if (CPU_ISSET(i, &all))
+			CPU_SET(i, &one);
+	CHECK_SYS(sched_setaffinity(tid, sizeof one, &one));
+}
+
 void arena_start(struct arena *a, bool wide)
 {
 	char path[64];
@@ -118,6 +132,7 @@ void arena_start(struct arena *a, bool wide)
 	start_target(a, path);
 	close(fd);
 	a->tid = a->target.pid;
+	pin(a->tid);
 	raw_seize(a->tid, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
 	raw_stop(a->tid);
 	a->regs_size = get_set(a->tid, NT_PRSTATUS, a->regs, sizeof a->regs);

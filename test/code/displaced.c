@@ -46,7 +46,7 @@ static size_t take(const char *const *programs, size_t programs_count, bool wide
 	return count;
 }
 
-TEST(instructions_of_programs_do_the_same_displaced, .timeout_s = 120)
+TEST(instructions_of_programs_do_the_same_displaced, .timeout_s = 600)
 {
 	struct tally tally = { 0 };
 	size_t count = take(programs_64, sizeof programs_64 / sizeof *programs_64, true);
@@ -61,7 +61,7 @@ TEST(instructions_of_programs_do_the_same_displaced, .timeout_s = 120)
 			FAIL("none of class %s", classes[i].name);
 }
 
-TEST(instructions_of_32_bit_programs_do_the_same_displaced, .timeout_s = 120)
+TEST(instructions_of_32_bit_programs_do_the_same_displaced, .timeout_s = 600)
 {
 	struct tally tally = { 0 };
 	size_t count = take(programs_32, sizeof programs_32 / sizeof *programs_32, false);
@@ -72,14 +72,14 @@ TEST(instructions_of_32_bit_programs_do_the_same_displaced, .timeout_s = 120)
 	CHECK_OP(tally.executed, >=, 400);
 }
 
-TEST(rare_instructions_do_the_same_displaced, .timeout_s = 60)
+TEST(rare_instructions_do_the_same_displaced, .timeout_s = 600)
 {
 	struct tally tally = { 0 };
 
 	compare(true, samples_take_odd(true, samples, SAMPLES_MAX), &tally);
 }
 
-TEST(rare_32_bit_instructions_do_the_same_displaced, .timeout_s = 60)
+TEST(rare_32_bit_instructions_do_the_same_displaced, .timeout_s = 600)
 {
 	struct tally tally = { 0 };
 

@@ -88,12 +88,18 @@ void run_step(struct arena *a, const struct state_of_all *from, uint64_t at, str
 		out->code = 0, out->addr = 0;
 }
 
+/*
+ * XSTATE_BV says which components the processor believes to be in use; it is free to notice
+ * late that one is as at the beginning. What they hold is compared in any case.
+ */
+#define IN_USE 512u
+
 static const char *xstate_difference(const struct arena *a, const uint8_t *x, const uint8_t *y)
 {
 	static char text[64];
 
 	for (size_t i = 0; i < a->xstate_size; i++) {
-		if (x[i] == y[i])
+		if (x[i] == y[i] || (i >= IN_USE && i < IN_USE + 8))
 			continue;
 		snprintf(text, sizeof text, "xstate byte %zu: %02x, %02x", i, x[i], y[i]);
 		return text;
