@@ -42,6 +42,8 @@ void break_remove(struct breakpoint *b)
 	leave_site(b);
 	list_remove(&b->in_session);
 	list_remove(&b->in_process);
+	if (b->flags & COTRACE_BREAK_REPLANT)
+		process_interests(b->process);
 	b->session->breakpoint_count--;
 	list_for_each (&b->process->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
@@ -92,6 +94,23 @@ void break_exec(struct process *p, bool gone)
 		if (gone || !(b->flags & COTRACE_BREAK_REPLANT))
 			break_remove(b);
 	}
+}
+
+bool break_follows_maps(const struct process *p)
+{
+	list_for_each (&p->breakpoints, node, after)
+		if (list_entry(node, struct breakpoint, in_process)->flags & COTRACE_BREAK_REPLANT)
+			return true;
+	return false;
+}
+
+void break_after_call(const struct task *t)
+{
+	const struct arch *arch = arch_by_id(t->call.arch);
+
+	if (t->process != NULL && t->process->replants && arch != NULL &&
+	    arch_lists_call(arch->calls->maps, t->call.nr))
+		break_replant(t->process);
 }
 
 void break_replant(struct process *p)
@@ -252,6 +271,8 @@ static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64
 	*id = b->id;
 	if (r < 0)
 		break_remove(b);
+	else if (b->flags & COTRACE_BREAK_REPLANT)
+		process_interests(p);
 	return r;
 }
 
@@ -302,8 +323,13 @@ void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
 	wire_put_r_breakpoints(w, &reply);
 	list_for_each (&rq->session->breakpoints, node, after) {
 		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
-		struct wire_break_info info = { b->id,	 b->addr,   b->hits,	    b->process->pid,
-						b->kind, b->length, b->site != NULL };
+		struct wire_break_info info = { b->id,
+						b->addr,
+						b->hits,
+						b->process->pid,
+						b->kind,
+						b->length,
+						b->site && b->site->planted };
 
 		reply.total++;
 		if (b->id <= m->after || reply.count >= PAGE)

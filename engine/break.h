@@ -34,6 +34,10 @@ void break_withdraw(struct session *s, const struct process *p);
 void break_exec(struct process *p, bool gone);
 /* The child of a fork has those that are to be inherited. */
 void break_inherit(struct process *child, const struct process *parent);
+/* Whether calls that map memory are to be seen for its sake. */
+bool break_follows_maps(const struct process *p);
+/* @t has made the call it is in: if it changed what is mapped, break_replant(). */
+void break_after_call(const struct task *t);
 /* Memory of @p may have been mapped anew: plants what waits, and what was lost. */
 void break_replant(struct process *p);
 

@@ -80,6 +80,7 @@ struct process {
 	uint64_t changes;		       /* writes by sessions */
 	struct session *spawner;	       /* holds it at its first exec */
 	bool wants_syscalls, wants_exit_stops; /* of any session */
+	bool replants; /* has breakpoints that follow what is mapped */
 	bool group_exiting;
 	bool partial; /* tasks of it were let go */
 	struct list in_releases;

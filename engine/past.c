@@ -246,7 +246,11 @@ bool past_ready(struct task *t)
 		return false;
 	if (t->ev.kind == BACKEND_JOB_STOP || t->lifted)
 		return true;
-	if (site == NULL || t->detaching || handler_comes_first(t)) {
+	if (t->detaching) {
+		t->passed = 0;
+		return !slots_leave(t);
+	}
+	if (site == NULL || handler_comes_first(t)) {
 		t->passed = 0;
 		return true;
 	}

@@ -184,7 +184,9 @@ void process_interests(struct process *p)
 {
 	bool had_syscalls = p->wants_syscalls, had_exit_stops = p->wants_exit_stops;
 
-	p->wants_syscalls = p->wants_exit_stops = false;
+	p->replants = break_follows_maps(p);
+	p->wants_syscalls = p->replants;
+	p->wants_exit_stops = false;
 	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 

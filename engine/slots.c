@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/call.h"
 #include "engine/past.h"
+#include "engine/regs.h"
 #include "engine/task.h"
 
 #define AREA_SIZE 65536u
@@ -111,4 +112,40 @@ int slots_prepare(struct trap_site *site, struct task *t)
 	site->slot = area->base + area->used;
 	area->used += CODE_SLOT_SIZE;
 	return 0;
+}
+
+static void unmapped(struct task *t, int error, int64_t result, void *arg)
+{
+	struct space *s = arg;
+
+	(void)t;
+	log_debug("slots are gone: %d, %ld", error, (long)result);
+	space_wake(s);
+}
+
+/* Others may still be in a slot, or come back to one. */
+static bool is_last(const struct task *t)
+{
+	const struct space *s = t->process->space;
+
+	return t->process->task_count == 1 && s->processes.next == s->processes.prev;
+}
+
+bool slots_leave(struct task *t)
+{
+	struct space *s = t->process ? t->process->space : NULL;
+	const struct arch_code *code;
+	struct slot_area *a;
+	int r;
+
+	if (s == NULL || list_empty(&s->areas) || !is_last(t))
+		return false;
+	a = list_entry(s->areas.next, struct slot_area, in_space);
+	code = regs_code(t);
+	r = code ? call_start(t, code->unmap_call, (const uint64_t[6]){ a->base, a->size },
+			      unmapped, s)
+		 : -ENODEV;
+	list_remove(&a->in_space);
+	free(a);
+	return r == 0;
 }

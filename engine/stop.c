@@ -120,6 +120,8 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 	if (replaced)
 		t->flags |= COTRACE_EV_REPLACED;
 	t->call_suspended = suspended && t->in_call;
+	if (t->in_call)
+		break_after_call(t);
 	t->in_call = false;
 	t->restarting = false;
 	t->call_broken = ev->syscall.interrupted;

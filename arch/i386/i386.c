@@ -118,8 +118,14 @@ static const int16_t refused[] = { 1, 2, 11, 119, 120, 173, 190, 252, 0, 358, 43
 static const int16_t forget[] = { 162, 267, 407, -1 };
 /* poll, futex, futex_time64 */
 static const int16_t may_forget[] = { 168, 240, 422, -1 };
+/*
+ * mmap, mmap2, mprotect, munmap, brk, mremap, madvise, ipc (shmat), shmat, shmdt,
+ * remap_file_pages, pkey_mprotect
+ */
+static const int16_t maps[] = { 90, 192, 125, 91, 45, 163, 219, 117, 397, 398, 257, 380, -1 };
 static const struct arch_calls calls = {
-	.refused = refused, .forget = forget, .may_forget = may_forget, .restart = 0, .suspend = 179
+	.refused = refused, .forget = forget, .may_forget = may_forget, .maps = maps, .restart = 0,
+	.suspend = 179
 };
 
 const struct arch arch_i386 = {

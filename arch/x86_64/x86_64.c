@@ -157,9 +157,14 @@ static const int16_t refused[] = { 56, 57, 58, 59, 60, 15, 219, 231, 322, 435, -
 static const int16_t forget[] = { 35, 230, -1 };
 /* poll, futex */
 static const int16_t may_forget[] = { 7, 202, -1 };
+/*
+ * mmap, mprotect, munmap, brk, mremap, madvise, shmat, shmdt, remap_file_pages, pkey_mprotect
+ */
+static const int16_t maps[] = { 9, 10, 11, 12, 25, 28, 30, 67, 216, 329, -1 };
 static const struct arch_calls calls = { .refused = refused,
 					 .forget = forget,
 					 .may_forget = may_forget,
+					 .maps = maps,
 					 .restart = 219,
 					 .suspend = 130 };
 

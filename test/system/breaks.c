@@ -557,3 +557,126 @@ TEST(eight_sessions_count_every_hit_of_four_threads, .timeout_s = 120)
 {
 	crowd(6, 2, test_long() ? "31250" : "500", test_long() ? 125000 : 2000);
 }
+
+#define NOWHERE 0x70000000u
+#define FIXED "0x100022" /* MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE */
+
+/* A mapping with a function of its own, which is then called. */
+static void map_and_call(struct cotrace *s, struct target *t, uint64_t id)
+{
+	static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 }; /* mov $42, %eax; ret */
+	struct cotrace_event ev;
+
+	CHECK_EQ(puppet_ask(t, "raw 9 %u 4096 7 " FIXED " -1 0", NOWHERE), NOWHERE);
+	CHECK_EQ(cotrace_write_memory(s, t->pid, NOWHERE, code, sizeof code), sizeof code);
+	CHECK_EQ(puppet_ask(t, "call %u", NOWHERE), 42);
+	take_kind(s, &ev, COTRACE_EVENT_BREAKPOINT);
+	CHECK_EQ(ev.breakpoint.id, id);
+	CHECK_EQ(ev.pc, NOWHERE);
+}
+
+TEST(a_breakpoint_follows_what_is_mapped_if_asked_to)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b,
+					.mode = COTRACE_NOTE,
+					.addr = NOWHERE,
+					.flags = COTRACE_BREAK_REPLANT };
+	struct cotrace_break_info info;
+	struct cotrace *s;
+	struct target t;
+	uint64_t id;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	b.pid = t.pid;
+	CHECK_EQ(cotrace_break(s, &id, &b), 0);
+	CHECK_EQ(cotrace_breakpoints(s, &info, 1), 1);
+	CHECK_EQ(info.planted, 0);
+	map_and_call(s, &t, id);
+	CHECK_EQ(cotrace_breakpoints(s, &info, 1), 1);
+	CHECK_EQ(info.planted, 1);
+	CHECK_EQ(puppet_ask(&t, "raw 11 %u 4096", NOWHERE), 0);
+	map_and_call(s, &t, id);
+	/* What was written there is dropped, and with it the trap. */
+	CHECK_EQ(puppet_ask(&t, "raw 28 %u 4096 4", NOWHERE), 0);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, NOWHERE, "\xc3", 1), 1);
+	puppet_ask(&t, "call %u", NOWHERE);
+	CHECK_EQ(cotrace_breakpoints(s, &info, 1), 1);
+	CHECK_EQ(info.hits, 3);
+	cotrace_close(s);
+	puppet_ask(&t, "call %u", NOWHERE);
+	puppet_end(&t);
+}
+
+TEST(a_breakpoint_follows_into_the_next_program_if_asked_to)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b,
+					.mode = COTRACE_NOTE,
+					.flags = COTRACE_BREAK_REPLANT };
+	struct cotrace_event ev = EVENT_NULL;
+	unsigned hits = 0;
+	struct cotrace *s;
+	struct spots p;
+	struct target t;
+	uint64_t id, other;
+
+	/* Where it is in a program that is always at the same place. */
+	spots_start_as(&p, "spots-static", "1", "1", NULL);
+	target_go(&p.t);
+	target_ends_well(&p.t, 5000);
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	b.pid = t.pid;
+	b.addr = p.at[2];
+	CHECK_EQ(cotrace_break(s, &id, &b), 0);
+	b.flags = 0;
+	CHECK_EQ(cotrace_break(s, &other, &b), -EFAULT);
+	puppet_tell(&t, "exec %s 2 10", target_path("spots-static"));
+	target_go(&t);
+	while (cotrace_next(s, &ev, test_ns(20000)) == 1)
+		hits += ev.kind == COTRACE_EVENT_BREAKPOINT;
+	CHECK_EQ(hits, 20);
+	target_ends_well(&t, 5000);
+	cotrace_close(s);
+}
+
+static unsigned mappings(pid_t pid)
+{
+	static char text[65536];
+	char path[40];
+	unsigned n = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+	CHECK(proc_read(path, text, sizeof text) > 0);
+	for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+		n++;
+	return n;
+}
+
+/* What the engine needs in the target's memory is taken away again. */
+TEST(nothing_is_left_mapped)
+{
+	static const unsigned char code[] = { 0x8b, 0x05, 0xfa, 0xff, 0xff, 0xff, 0xc3 };
+	struct cotrace_breakpoint b = { .size = sizeof b, .mode = COTRACE_NOTE, .addr = NOWHERE };
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+	unsigned before;
+	uint64_t id;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	b.pid = t.pid;
+	CHECK_EQ(puppet_ask(&t, "raw 9 %u 4096 7 " FIXED " -1 0", NOWHERE), NOWHERE);
+	CHECK_EQ(cotrace_write_memory(s, t.pid, NOWHERE, code, sizeof code), sizeof code);
+	before = mappings(t.pid);
+	CHECK_EQ(cotrace_break(s, &id, &b), 0);
+	puppet_ask(&t, "call %u", NOWHERE);
+	take_kind(s, &ev, COTRACE_EVENT_BREAKPOINT);
+	CHECK_EQ(mappings(t.pid), before + 1); /* a slot */
+	cotrace_close(s);
+	check_untouched(t.pid);
+	CHECK_EQ(mappings(t.pid), before);
+	puppet_ask(&t, "call %u", NOWHERE);
+	puppet_end(&t);
+}

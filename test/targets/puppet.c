@@ -17,6 +17,7 @@
  *	read N, write N VALUE	byte N of the buffer
  *	code			address of bytes in a read-only page, "readonly"
  *	forbid NR ERRNO		a seccomp filter for that call
+ *	call ADDR		what the function there returns
  *	sleep MS, fault, exit CODE, exec PATH ARGS..., pid, tid
  */
 #include <fcntl.h>
@@ -55,6 +56,11 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 	count[signo]++;
 	sender[signo] = info->si_pid;
 	value[signo] = info->si_value.sival_int;
+}
+
+static long do_call(void)
+{
+	return ((long (*)(void))strtoul(words > 1 ? word[1] : "0", NULL, 0))();
 }
 
 static long do_raw(void)
@@ -344,6 +350,7 @@ static const struct {
 	{ "exec", do_exec },
 	{ "pid", do_pid },
 	{ "tid", do_tid },
+	{ "call", do_call },
 };
 
 static long act(void)
