@@ -6,15 +6,41 @@
  * orphan: stopped, parent not known yet. unborn: known from its parent, not stopped yet.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "engine/break.h"
 #include "engine/event.h"
 #include "engine/session.h"
+#include "engine/space.h"
 #include "engine/task.h"
 
 #define ORPHAN_NS CLOCK_SECOND
+
+/*
+ * For lack of memory a task cannot be taken in. It would run untraced; but what a policy
+ * watches over must not, nor what has traps of ours in its memory.
+ */
+static void kill_process_of(struct engine *e, pid_t tid)
+{
+	struct backend *b = e->backend;
+	pid_t pid = b->ops->process_of(b, tid);
+
+	log_debug("no memory for %d, which must not run without us", (int)tid);
+	b->ops->signal(b, pid > 0 ? pid : tid, 0, SIGKILL, NULL);
+}
+
+static bool must_not_leave(const struct process *p, bool child)
+{
+	list_for_each (&p->covers, node, after) {
+		const struct session *s = list_entry(node, struct cover, in_process)->session;
+
+		if ((s->flags & COTRACE_POLICY) && (!child || s->scope == COTRACE_TREE))
+			return true;
+	}
+	return p->space->used;
+}
 
 /* Its first instruction is still ahead. */
 void birth_start(struct task *t)
@@ -23,6 +49,10 @@ void birth_start(struct task *t)
 	bool covered = t->process != NULL && !list_empty(&t->process->covers);
 
 	if (t->process == NULL) {
+		if (t->must_not_run)
+			kill_process_of(t->engine, t->tid);
+		if (t->ev.kind == BACKEND_INTERRUPTED)
+			b->ops->put_back(b, t->tid);
 		b->ops->detach(b, t->tid, 0);
 		task_free(t);
 		return;
@@ -54,36 +84,63 @@ void birth_start(struct task *t)
 	task_proceed(t);
 }
 
-static void cover_child(struct process *child, const struct process *parent)
+/* Returns 0, or -ENOMEM if it is not covered by all that must. */
+static int cover_child(struct process *child, const struct process *parent)
 {
 	list_for_each (&parent->covers, node, after) {
-		struct cover *c = list_entry(node, struct cover, in_process);
+		struct session *s = list_entry(node, struct cover, in_process)->session;
 
-		if (c->session->scope != COTRACE_TREE)
+		if (s->scope != COTRACE_TREE)
 			continue;
-		if (session_cover(c->session, child) == 0 && c->session->hold_new)
-			session_find_cover(c->session, child)->hold_new = true;
+		if (session_cover(s, child) == 0) {
+			if (s->hold_new)
+				session_find_cover(s, child)->hold_new = true;
+		} else {
+			if (s->flags & COTRACE_POLICY)
+				return -ENOMEM;
+			s->lost++;
+			s->lost_untold++;
+		}
 	}
 	process_interests(child);
+	return 0;
+}
+
+static void abandon(struct process *p)
+{
+	while (!list_empty(&p->covers))
+		session_uncover(list_entry(p->covers.next, struct cover, in_process));
+	process_discard(p);
+}
+
+static struct process *new_child(struct process *parent, pid_t pid, enum backend_kind kind)
+{
+	struct process *p = process_new(parent->engine, pid);
+
+	if (p == NULL)
+		return NULL;
+	space_of_child(p, parent, kind);
+	if (cover_child(p, parent) < 0) {
+		abandon(p);
+		return NULL;
+	}
+	break_inherit(p, parent);
+	return p;
 }
 
 /* Finds or makes the child's process and puts the child into it. */
-static void place(struct task *child, struct task *parent, pid_t pid)
+static void place(struct task *child, struct process *parent, pid_t pid, enum backend_kind kind)
 {
-	struct engine *e = parent->engine;
-	struct process *p = process_by_pid(e, pid);
+	struct process *p = process_by_pid(child->engine, pid);
 
 	if (child->process != NULL)
 		return;
-	if (p == NULL) {
-		p = process_new(e, pid);
-		if (p == NULL)
-			return;
-		space_of_child(p, parent->process, parent->ev.kind);
-		cover_child(p, parent->process);
-		break_inherit(p, parent->process);
-	}
-	task_join_process(child, p);
+	if (p == NULL && parent != NULL)
+		p = new_child(parent, pid, kind);
+	if (p != NULL && task_join_process(child, p) < 0 && p->task_count == 0)
+		abandon(p);
+	if (child->process == NULL && parent != NULL)
+		child->must_not_run = must_not_leave(parent, pid != parent->pid);
 }
 
 static pid_t process_of_child(struct task *parent, const struct backend_event *ev)
@@ -134,7 +191,7 @@ void birth_event(struct task *parent, const struct backend_event *ev)
 	child->creator = parent->id;
 	child->parent = parent;
 	parent->unannounced = child;
-	place(child, parent, pid);
+	place(child, parent->process, pid, ev->kind);
 	if (child->state == TASK_UNBORN && child->process != NULL)
 		hold_unborn(child);
 }
@@ -173,7 +230,6 @@ static void take_in(struct task *t)
 {
 	struct engine *e = t->engine;
 	pid_t pid = e->backend->ops->process_of(e->backend, t->tid);
-	struct process *p = pid > 0 ? process_by_pid(e, pid) : NULL;
 	struct process *parent = process_by_pid(e, t->parent_pid);
 
 	log_debug("taking in %d without its parent's event", (int)t->tid);
@@ -183,16 +239,8 @@ static void take_in(struct task *t)
 		task_free(t);
 		return;
 	}
-	if (p == NULL && pid > 0 && parent != NULL) {
-		p = process_new(e, pid);
-		if (p != NULL) {
-			space_of_child(p, parent, BACKEND_FORK);
-			cover_child(p, parent);
-			break_inherit(p, parent);
-		}
-	}
-	if (p != NULL)
-		task_join_process(t, p);
+	if (pid > 0)
+		place(t, parent, pid, BACKEND_FORK);
 	t->announced = true;
 	birth_start(t);
 }
@@ -238,8 +286,11 @@ void birth_first_stop(struct engine *e, const struct backend_event *ev)
 	}
 	if (t == NULL)
 		t = new_orphan(e, ev->tid);
-	if (t == NULL)
+	if (t == NULL) { /* whose child it is cannot be found out any more */
+		kill_process_of(e, ev->tid);
+		e->backend->ops->detach(e->backend, ev->tid, 0);
 		return;
+	}
 	t->state = TASK_STANDING;
 	t->ev = *ev;
 	if (ev->kind == BACKEND_JOB_STOP)

@@ -164,7 +164,8 @@ struct task {
 	bool in_vfork;			   /* it waits for its child */
 
 	bool announced; /* every session has its parent's event */
-	bool died;	/* before that; with exit_status */
+	bool must_not_run; /* it could not be taken in */
+	bool died;	   /* before that; with exit_status */
 	int exit_status;
 	bool interrupted; /* interrupt() sent, no stop seen since */
 	bool disturbed;	  /* ... and a blocking call may find itself broken by it */

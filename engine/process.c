@@ -63,15 +63,24 @@ void process_discard(struct process *p)
 	free(p);
 }
 
+struct attaching {
+	struct process *process;
+	int error;
+};
+
 static void attached(void *arg, pid_t tid)
 {
-	struct process *p = arg;
+	struct attaching *a = arg;
+	struct process *p = a->process;
 	struct task *t = task_by_tid(p->engine, tid);
 
 	if (t == NULL)
 		t = task_new(p->engine, p, tid);
-	if (t == NULL)
+	if (t == NULL) { /* it is let go when it stops, as one that belongs to nobody */
+		p->engine->backend->ops->interrupt(p->engine->backend, tid);
+		a->error = -ENOMEM;
 		return;
+	}
 	t->state = TASK_RUNNING;
 	t->announced = true;
 }
@@ -79,6 +88,7 @@ static void attached(void *arg, pid_t tid)
 int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tracer)
 {
 	struct process *p = process_by_pid(e, pid);
+	struct attaching a = { 0 };
 	int r;
 
 	*out = p;
@@ -90,7 +100,10 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 		return -ENOMEM;
 	list_for_each (&p->tasks, node, after)
 		list_entry(node, struct task, in_process)->detaching = false;
-	r = e->backend->ops->attach(e->backend, pid, attached, p, tracer);
+	a.process = p;
+	r = e->backend->ops->attach(e->backend, pid, attached, &a, tracer);
+	if (r == 0)
+		r = a.error;
 	if (r < 0) {
 		log_debug("attach %d: %d", (int)pid, r);
 		process_release(p);

@@ -213,10 +213,18 @@ static int take_process(struct request *rq, pid_t tid, bool spawning, struct pro
 	return process_attach(e, pid, out, tracer);
 }
 
+/* It was attached, but for nobody. */
+static void uncovered(struct process *p)
+{
+	if (list_empty(&p->covers))
+		process_release(p);
+}
+
 void request_attach(struct request *rq, const struct wire_attach *m)
 {
 	struct session *s = rq->session;
 	struct process *p = NULL;
+	uint32_t role;
 	pid_t tracer = 0;
 	int r = check_attach(rq, m);
 
@@ -226,6 +234,7 @@ void request_attach(struct request *rq, const struct wire_attach *m)
 		reply_attach(rq, r, tracer, NULL);
 		return;
 	}
+	role = s->role;
 	s->role = m->role;
 	s->scope = m->scope;
 	s->flags = m->flags;
@@ -234,10 +243,18 @@ void request_attach(struct request *rq, const struct wire_attach *m)
 		m->queue_deadline_ns ? m->queue_deadline_ns : ENGINE_QUEUE_DEADLINE_NS;
 	s->root_pid = p->pid;
 	r = session_cover(s, p);
-	if (r == 0 && m->spawning)
+	if (r < 0) { /* as if it had not asked */
+		s->role = role;
+		s->flags = s->close_action = 0;
+		s->root_pid = 0;
+		uncovered(p);
+		reply_attach(rq, r, 0, NULL);
+		return;
+	}
+	if (m->spawning)
 		p->spawner = s;
 	session_interests(s);
-	reply_attach(rq, r, 0, p);
+	reply_attach(rq, 0, 0, p);
 }
 
 void request_add(struct request *rq, const struct wire_add *m)
@@ -251,8 +268,11 @@ void request_add(struct request *rq, const struct wire_add *m)
 		r = -EXDEV;
 	if (r == 0 && session_find_cover(s, p) != NULL)
 		r = -EEXIST;
-	if (r == 0)
+	if (r == 0) {
 		r = session_cover(s, p);
+		if (r < 0)
+			uncovered(p);
+	}
 	if (r == 0 && s->hold_new) {
 		session_find_cover(s, p)->hold_new = true;
 		list_for_each (&p->tasks, node, after)

@@ -80,6 +80,24 @@ struct cover *session_find_cover(struct session *s, const struct process *p)
 	return NULL;
 }
 
+/* It has its place in the order of every task, or of none. */
+static int join_all(struct session *s, struct process *p)
+{
+	int r = 0;
+
+	list_for_each (&p->tasks, node, after) {
+		struct task *t = list_entry(node, struct task, in_process);
+
+		r = rules_join(&t->rules, s->id, s->flags & COTRACE_POLICY);
+		if (r < 0)
+			break;
+	}
+	if (r < 0)
+		list_for_each (&p->tasks, at, next)
+			rules_leave(&list_entry(at, struct task, in_process)->rules, s->id);
+	return r;
+}
+
 int session_cover(struct session *s, struct process *p)
 {
 	struct cover *c;
@@ -89,17 +107,17 @@ int session_cover(struct session *s, struct process *p)
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return -ENOMEM;
+	if (join_all(s, p) < 0) {
+		free(c);
+		return -ENOMEM;
+	}
 	c->process = p;
 	c->session = s;
 	list_append(&p->covers, &c->in_process);
 	list_append(&s->covers, &c->in_session);
 	s->attached = true;
-	list_for_each (&p->tasks, node, after) {
-		struct task *t = list_entry(node, struct task, in_process);
-
-		t->detaching = false;
-		rules_join(&t->rules, s->id, s->flags & COTRACE_POLICY);
-	}
+	list_for_each (&p->tasks, node, after)
+		list_entry(node, struct task, in_process)->detaching = false;
 	return 0;
 }
 

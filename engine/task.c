@@ -43,21 +43,27 @@ struct task *task_new(struct engine *e, struct process *p, pid_t tid)
 		free(t);
 		return NULL;
 	}
-	if (p != NULL)
-		task_join_process(t, p);
+	if (p != NULL && task_join_process(t, p) < 0) {
+		task_free(t);
+		return NULL;
+	}
 	return t;
 }
 
-void task_join_process(struct task *t, struct process *p)
+int task_join_process(struct task *t, struct process *p)
 {
-	t->process = p;
-	list_append(&p->tasks, &t->in_process);
-	p->task_count++;
 	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 
-		rules_join(&t->rules, s->id, s->flags & COTRACE_POLICY);
+		if (rules_join(&t->rules, s->id, s->flags & COTRACE_POLICY) < 0) {
+			rules_deinit(&t->rules);
+			return -ENOMEM;
+		}
 	}
+	t->process = p;
+	list_append(&p->tasks, &t->in_process);
+	p->task_count++;
+	return 0;
 }
 
 void task_unpoke(struct task *t)

@@ -41,7 +41,8 @@ struct task *task_by_tid(struct engine *e, pid_t tid);
 struct task *task_by_id(struct engine *e, uint64_t id);
 struct task *task_new(struct engine *e, struct process *p, pid_t tid);
 void task_free(struct task *t);
-void task_join_process(struct task *t, struct process *p);
+/* With all sessions that cover @p. 0, or -ENOMEM and nothing is changed. */
+int task_join_process(struct task *t, struct process *p);
 /* stop.c: what the backend reported. */
 void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind);
 void task_event(struct engine *e, const struct backend_event *ev);
