@@ -80,7 +80,7 @@ struct process {
 	uint64_t changes;		       /* writes by sessions */
 	struct session *spawner;	       /* holds it at its first exec */
 	bool wants_syscalls, wants_exit_stops; /* of any session */
-	bool replants; /* has breakpoints that follow what is mapped */
+	bool replants;			       /* has breakpoints that follow what is mapped */
 	bool group_exiting;
 	bool partial; /* tasks of it were let go */
 	struct list in_releases;
@@ -153,6 +153,7 @@ struct task {
 	struct breakpoint *hit; /* to be told of */
 	uint64_t passed;	/* site that it stands at, and of which all were told */
 	uint64_t slot_of;	/* site whose slot it runs in */
+	uint64_t slot_at;	/* ... which may have another one by now */
 	uint64_t site_call;	/* site whose system call it is in */
 	struct {
 		uint64_t at, sp;
@@ -163,7 +164,7 @@ struct task {
 	bool lift_due;			   /* others had their time to stand */
 	bool in_vfork;			   /* it waits for its child */
 
-	bool announced; /* every session has its parent's event */
+	bool announced;	   /* every session has its parent's event */
 	bool must_not_run; /* it could not be taken in */
 	bool died;	   /* before that; with exit_status */
 	int exit_status;

@@ -30,7 +30,7 @@ static void fault_in_slot(struct task *t, const struct trap_site *site, struct b
 {
 	struct backend *b = t->engine->backend;
 
-	if ((uint64_t)(uintptr_t)ev->siginfo.si_addr != site->slot || ev->siginfo.si_code <= 0)
+	if ((uint64_t)(uintptr_t)ev->siginfo.si_addr != t->slot_at || ev->siginfo.si_code <= 0)
 		return;
 	ev->siginfo.si_addr = (void *)(uintptr_t)site->addr;
 	b->ops->siginfo_set(b, t->tid, &ev->siginfo);
@@ -63,12 +63,12 @@ void past_settle(struct task *t, struct backend_event *ev)
 		entered_from_slot(t, site, ev);
 	} else if (t->steps && t->step.fix && ev->kind == BACKEND_TRAP) {
 		return; /* step.c puts it right */
-	} else if (ev->pc == site->slot) {
+	} else if (ev->pc == t->slot_at) {
 		regs_set_pc(t, site->addr);
 		t->passed = site->addr;
 		if (is_signal)
 			fault_in_slot(t, site, ev);
-	} else if (ev->pc == site->slot + site->moved.end) {
+	} else if (site->slot == t->slot_at && ev->pc == site->slot + site->moved.end) {
 		regs_set_pc(t, site->addr + site->moved.insn.length);
 		t->own_trap = ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_CODE;
 	}
@@ -100,13 +100,11 @@ struct code_access past_access(struct task *t)
 static bool acted_out(struct task *t, const struct trap_site *site)
 {
 	const struct code_access access = past_access(t);
-	uint8_t bytes[CODE_INSTRUCTION_MAX];
-	ssize_t n = space_read(t, site->addr, bytes, sizeof bytes);
 	size_t size;
 	uint8_t *set = regs_get(t, &size);
 
-	if (n <= 0 || set == NULL ||
-	    site->code->emulate(site->code, bytes, (size_t)n, site->addr, set, size, &access) < 0)
+	if (set == NULL || site->code->emulate(site->code, site->bytes, site->byte_count,
+					       site->addr, set, size, &access) < 0)
 		return false;
 	regs_changed(t);
 	t->passed = 0;
@@ -254,8 +252,7 @@ bool past_ready(struct task *t)
 		t->passed = 0;
 		return true;
 	}
-	if (!site->moved_valid)
-		slots_decode(site, t);
+	slots_decode(site, t);
 	if (site->moved.emulated && acted_out(t, site))
 		return true;
 	if (t->engine->backend->ops->in_sequence(t->engine->backend, t->tid, site->addr)) {
@@ -284,6 +281,7 @@ void past_run(struct task *t, enum backend_resume *how)
 	}
 	regs_set_pc(t, site->slot);
 	t->slot_of = site->addr;
+	t->slot_at = site->slot;
 	t->passed = 0;
 	if (site->moved.kind == CODE_SYSCALL) {
 		/* Its entry must be seen in any case, and so its exit: it may be made again. */

@@ -2,6 +2,7 @@
 /* Memory of the target in which displaced instructions are executed. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
@@ -16,14 +17,20 @@
 
 void slots_decode(struct trap_site *site, struct task *t)
 {
-	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	uint8_t bytes[CODE_INSTRUCTION_MAX] = { 0 };
 	ssize_t n = space_read(t, site->addr, bytes, sizeof bytes);
+	size_t count = n > 0 ? (size_t)n : 0;
 
+	/* The program may have changed it since; what is in the old slot stays there. */
+	if (site->moved_valid && count == site->byte_count &&
+	    memcmp(bytes, site->bytes, sizeof bytes) == 0)
+		return;
+	memcpy(site->bytes, bytes, sizeof bytes);
+	site->byte_count = count;
 	site->slot = 0;
 	site->moved_valid = true;
 	/* To its own address: what it is does not depend on where it goes. */
-	site->code->displace(site->code, bytes, n > 0 ? (size_t)n : 0, site->addr, site->addr,
-			     &site->moved);
+	site->code->displace(site->code, bytes, count, site->addr, site->addr, &site->moved);
 }
 
 static struct slot_area *area_for(struct space *s, uint64_t addr)
@@ -91,9 +98,7 @@ static int map_area(struct trap_site *site, struct task *t)
 
 int slots_prepare(struct trap_site *site, struct task *t)
 {
-	uint8_t bytes[CODE_INSTRUCTION_MAX];
 	struct slot_area *area;
-	ssize_t n;
 
 	if (site->slot != 0)
 		return 0;
@@ -102,8 +107,7 @@ int slots_prepare(struct trap_site *site, struct task *t)
 	area = area_for(site->space, site->addr);
 	if (area == NULL)
 		return map_area(site, t);
-	n = space_read(t, site->addr, bytes, sizeof bytes);
-	site->code->displace(site->code, bytes, n > 0 ? (size_t)n : 0, site->addr,
+	site->code->displace(site->code, site->bytes, site->byte_count, site->addr,
 			     area->base + area->used, &site->moved);
 	if (site->moved.size == 0 ||
 	    space_write_raw(t->process, area->base + area->used, site->moved.code,

@@ -45,7 +45,9 @@ struct trap_site {
 	struct list breakpoints;
 	uint8_t original[sizeof((struct arch_code *)0)->trap];
 	bool planted;
-	bool moved_valid; /* `moved` is of the bytes there now */
+	bool moved_valid; /* `bytes` and `moved` have been filled in */
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	size_t byte_count;
 	struct code_displaced moved;
 	uint64_t slot; /* where `moved` is; 0: nowhere */
 };

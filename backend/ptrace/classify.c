@@ -83,6 +83,7 @@ static bool message_event(struct ptrace_backend *b, struct ptrace_task *t, int e
 	case BACKEND_EXEC:
 		ev->exec.former_tid = (pid_t)message;
 		t->runs = 0;
+		t->rseq = 0;
 		t->put_back.active = false;
 		break;
 	case BACKEND_EXITING:

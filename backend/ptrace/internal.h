@@ -53,6 +53,8 @@ struct ptrace_task {
 	pid_t tid;
 	uint32_t arch;	  /* of its system calls, at the last stop; 0 before the first */
 	uint32_t runs;	  /* what its instructions were when it was last asked for; 0: not known */
+	uint64_t runs_at; /* ... at which stop */
+	uint64_t rseq;	  /* its struct rseq; 0: none known */
 	bool interrupted; /* a stop was asked for and has not come */
 	uint64_t stopped_at; /* number of its last stop among all */
 	struct list likely;  /* to stop next: in ptrace_wait.expected or .recent */

@@ -66,16 +66,17 @@ struct sequence {
  */
 bool mem_in_sequence(struct backend *base, pid_t tid, uint64_t pc)
 {
+	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct ptrace_rseq_configuration config;
 	struct sequence sequence;
 	uint64_t at = 0;
 
-	if (ptrace_call(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof config, (uintptr_t)&config) <
-		    (long)sizeof config ||
-	    config.rseq_abi_pointer == 0)
+	if (t != NULL && t->rseq == 0 &&
+	    ptrace_call(PTRACE_GET_RSEQ_CONFIGURATION, tid, sizeof config, (uintptr_t)&config) > 0)
+		t->rseq = config.rseq_abi_pointer;
+	if (t == NULL || t->rseq == 0)
 		return false;
-	if (mem_read(base, tid, config.rseq_abi_pointer + RSEQ_CS_OFFSET, &at, sizeof at) !=
-		    (ssize_t)sizeof at ||
+	if (mem_read(base, tid, t->rseq + RSEQ_CS_OFFSET, &at, sizeof at) != (ssize_t)sizeof at ||
 	    at == 0 ||
 	    mem_read(base, tid, at, &sequence, sizeof sequence) != (ssize_t)sizeof sequence)
 		return false;

@@ -143,22 +143,27 @@ static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const vo
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct iovec iov = { (void *)buf, size };
 
-	if (t != NULL)
+	if (t != NULL) {
 		t->entry.nr = -1;
+		t->runs_at = 0;
+	}
 	return (int)ptrace_call(PTRACE_SETREGSET, tid, set, (uintptr_t)&iov);
 }
 
 static uint32_t op_task_arch(struct backend *base, pid_t tid)
 {
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
-
 	uint32_t now;
 
 	if (t == NULL)
 		return 0;
+	if (t->runs && t->runs_at == t->stopped_at)
+		return t->runs;
 	now = regs_arch(tid);
-	if (now)
+	if (now) {
 		t->runs = now;
+		t->runs_at = t->stopped_at;
+	}
 	return t->runs ? t->runs : proc_arch(tid);
 }
 
