@@ -177,6 +177,11 @@ struct backend_ops {
 	/* At its exit, made by an interruption: prepares @call, as it was made, once more, if that is right. */
 	bool (*call_again)(struct backend *b, pid_t tid, const struct backend_syscall *call);
 	/*
+	 * At its exit: whether a filter of the program's has refused it by a signal; that
+	 * signal is swallowed.
+	 */
+	bool (*call_refused)(struct backend *b, pid_t tid, const struct backend_syscall *call);
+	/*
 	 * At its exit, or at a signal that came instead of its entry (@ev): the way back.
 	 * Returns 1: the task stands as before call_begin(); 0: resume() it as @how says and
 	 * call again with its next event; -errno: it is gone.

@@ -19,12 +19,22 @@
 
 #include "arch/arch.h"
 #include "base/log.h"
+#include "engine/event.h"
 #include "engine/regs.h"
+#include "engine/session.h"
 #include "engine/task.h"
 
 #define LATE_MAX 8
 
 enum stage { LEAVING, ENTERING, AT_ENTRY, MADE, AT_EXIT, RETURNING };
+
+/* An answer at the outer stop; only one offer can be open there. */
+struct deferred {
+	uint64_t session;
+	struct wire_answer answer;
+	siginfo_t siginfo;
+	size_t size;
+};
 
 struct call {
 	struct task *task;
@@ -35,8 +45,9 @@ struct call {
 	int error;
 	struct judge judge;
 	bool entered, denied;
-	bool cut_short;		     /* it is not to go on, if it can be helped */
-	bool changed;		     /* the target was, by some session */
+	bool cut_short; /* it is not to go on, if it can be helped */
+	bool changed;	/* the target was, by some session */
+	struct deferred *deferred;
 	struct backend_event end;    /* its exit */
 	struct backend_event *exit;  /* of the program's own call, from which it was led away */
 	bool job_known, job_stopped; /* by the last stop that said so */
@@ -69,6 +80,7 @@ static void call_free(struct call *c)
 	c->task->engine->calls--;
 	c->task->calling = NULL;
 	free(c->exit);
+	free(c->deferred);
 	free(c);
 }
 
@@ -102,6 +114,48 @@ static void take_note_of_job(struct call *c)
 	}
 }
 
+static void carry_out(struct task *t, const struct deferred *d)
+{
+	struct session *s = session_by_id(t->engine, d->session);
+	struct event ev = EVENT(COTRACE_EVENT_REFUSED, NULL);
+
+	if (s == NULL) {
+		task_proceed(t);
+		return;
+	}
+	ev.refused.error = verdict_apply(t, s, &d->answer, &d->siginfo, d->size);
+	ev.refused.request = WIRE_ANSWER;
+	if (ev.refused.error < 0)
+		event_emit(s, &ev);
+}
+
+bool call_has_deferred(const struct task *t, uint64_t session)
+{
+	const struct call *c = t->calling;
+
+	return c != NULL && c->deferred != NULL && c->deferred->session == session;
+}
+
+bool call_defers(struct task *t, struct session *s, const struct wire_answer *answer,
+		 const void *siginfo, size_t size)
+{
+	struct call *c = t->calling;
+	struct deferred *d;
+
+	if (c == NULL || c->judge.inside || answer->action != COTRACE_REPLACE)
+		return false;
+	d = c->deferred ? c->deferred : calloc(1, sizeof *d);
+	if (d == NULL)
+		return false;
+	d->session = s->id;
+	d->answer = *answer;
+	d->size = size;
+	if (size > 0 && size <= sizeof d->siginfo)
+		memcpy(&d->siginfo, siginfo, size);
+	c->deferred = d;
+	return true;
+}
+
 /* It stands as before. */
 static void finish(struct call *c)
 {
@@ -112,6 +166,7 @@ static void finish(struct call *c)
 	void *arg = c->arg;
 	int error = c->error;
 	int64_t result = c->made.result;
+	struct deferred *deferred;
 
 	log_debug("call into %d is over: %d", (int)t->tid, error);
 	send_late_signals(c);
@@ -123,11 +178,16 @@ static void finish(struct call *c)
 	if (c->exit != NULL)
 		t->kept = c->exit;
 	c->exit = NULL;
+	deferred = c->deferred;
+	c->deferred = NULL;
 	call_free(c);
 	done(t, error, result, arg);
 	t = task_by_id(e, id);
-	if (t != NULL)
+	if (t != NULL && deferred != NULL)
+		carry_out(t, deferred);
+	else if (t != NULL)
 		task_proceed(t);
+	free(deferred);
 }
 
 void call_died(struct task *t)
@@ -243,7 +303,7 @@ static void entering(struct call *c, const struct backend_event *ev)
 		return;
 	}
 	if (is_signal(ev) && !was_sent(ev)) {
-		c->error = -ENOSYS; /* calls are not let through from there */
+		c->error = -EPERM; /* the program itself does not let it through */
 		come_back(c, ev);
 		return;
 	} else if (is_signal(ev)) {
@@ -257,7 +317,9 @@ static void at_exit(struct call *c, const struct backend_event *ev)
 	struct backend *b = c->task->engine->backend;
 
 	c->made.result = ev->syscall.result;
-	if (ev->syscall.interrupted && c->cut_short) {
+	if (b->ops->call_refused(b, c->task->tid, &c->made)) {
+		c->error = -EPERM;
+	} else if (ev->syscall.interrupted && c->cut_short) {
 		c->error = -EINTR;
 	} else if (ev->syscall.interrupted && !c->denied &&
 		   b->ops->call_again(b, c->task->tid, &c->made)) {

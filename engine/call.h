@@ -41,7 +41,12 @@ struct judge *call_judge(const struct task *t);
 bool call_answers(struct task *t, uint64_t session, uint64_t seq);
 int call_verdict(struct task *t, struct session *s, const struct wire_answer *answer,
 		 const void *siginfo, size_t size);
-void call_release(struct task *t, struct session *s, unsigned why);
+/* Those at the outer stop that change the task wait for the end of the call. */
+bool call_has_deferred(const struct task *t, uint64_t session);
+bool call_defers(struct task *t, struct session *s, const struct wire_answer *answer,
+		 const void *siginfo, size_t size);
+/* Reasons among @why for which @s gives up the task now. */
+unsigned call_release(struct task *t, struct session *s, unsigned why);
 void call_leave(struct task *t, struct session *s);
 void call_reoffer(struct task *t);
 /* Its registers are not those that @session is to see. */

@@ -159,15 +159,18 @@ int call_verdict(struct task *t, struct session *s, const struct wire_answer *an
 	return r;
 }
 
-void call_release(struct task *t, struct session *s, unsigned why)
+unsigned call_release(struct task *t, struct session *s, unsigned why)
 {
 	struct judge *j = of(t);
 	struct rules_party *p = j ? rules_party(&j->other.rules, s->id) : NULL;
 
-	if (p == NULL || !(p->holds & why))
-		return;
-	rules_release(&j->other.rules, p, why);
-	judge_proceed(j);
+	if (call_has_deferred(t, s->id))
+		why &= ~RULES_HOLD_OFFER; /* it has been answered */
+	if (p != NULL && (p->holds & why)) {
+		rules_release(&j->other.rules, p, why);
+		judge_proceed(j);
+	}
+	return why;
 }
 
 void call_leave(struct task *t, struct session *s)

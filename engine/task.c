@@ -249,7 +249,7 @@ void task_release(struct task *t, struct session *s, unsigned why)
 {
 	struct rules_party *p;
 
-	call_release(t, s, why);
+	why = call_release(t, s, why);
 	p = rules_party(&t->rules, s->id);
 	if (p == NULL || !(p->holds & why))
 		return;

@@ -103,6 +103,8 @@ int verdict_apply(struct task *t, struct session *s, const struct wire_answer *a
 		return call_verdict(t, s, answer, siginfo, size);
 	if (p == NULL || !(p->holds & RULES_HOLD_OFFER) || p->offer_seq != answer->seq)
 		return 0; /* that stop is over */
+	if (call_defers(t, s, answer, siginfo, size))
+		return 0;
 	if (!rules_answer(&t->rules, s->id, (enum rules_action)answer->action))
 		r = denied_before && answer->action == COTRACE_DENY ? 0 : -EPERM;
 	else if (answer->action != COTRACE_PASS)

@@ -368,6 +368,14 @@ static bool call_again(struct backend *b, pid_t tid, const struct backend_syscal
 	return t && t->calls_again;
 }
 
+static bool call_refused(struct backend *b, pid_t tid, const struct backend_syscall *call)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "call_refused");
+
+	(void)call;
+	return t && t->call_refused;
+}
+
 static int call_end(struct backend *b, pid_t tid, const struct backend_event *ev,
 		    enum backend_resume *how)
 {
@@ -411,6 +419,7 @@ static const struct backend_ops ops = {
 	.trap_waits = trap_waits,
 	.call_begin = call_begin,
 	.call_again = call_again,
+	.call_refused = call_refused,
 	.call_end = call_end,
 	.where = where,
 	.disposition = disposition,

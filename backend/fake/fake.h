@@ -61,6 +61,7 @@ struct fake_task {
 	enum backend_kind called_at; /* where it stood when a call into it began */
 	unsigned way_back;	     /* events that call_end() lets pass before it is there */
 	bool calls_again;	     /* what call_again() will say */
+	bool call_refused; /* what call_refused() will say */
 	enum backend_resume how;     /* how it runs */
 	uint32_t arch;
 	uint64_t pc, sp;

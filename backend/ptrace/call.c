@@ -167,6 +167,19 @@ bool call_again(struct backend *base, pid_t tid, const struct backend_syscall *c
 	return again.nr >= 0 && regs_call_from(tid, &c->regs, t->call_place, &again) == 0;
 }
 
+/* SECCOMP_RET_TRAP leaves the number where the result would be, and SIGSYS waits. */
+bool call_refused(struct backend *base, pid_t tid, const struct backend_syscall *call)
+{
+	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
+	uint64_t pending, blocked;
+
+	if (t == NULL || t->calling == NULL || call->result != call->nr ||
+	    !proc_signals(tid, &pending, &blocked))
+		return false;
+	t->calling->refused = pending & ~blocked & BIT(SIGSYS);
+	return t->calling->refused;
+}
+
 /* A signal of ours that nothing stands in the way of: not waiting already, not in @blocked. */
 static int own_signal(pid_t tid, uint64_t blocked, int wished)
 {
@@ -337,6 +350,10 @@ int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,
 	if (t == NULL || t->calling == NULL)
 		return -ESRCH;
 	*how = BACKEND_RUN;
+	if (t->calling->refused) { /* that signal's stop is the next one */
+		t->calling->refused = false;
+		return 0;
+	}
 	make_up(t->calling, ev);
 	switch (t->calling->from) {
 	case PTRACE_CALL_AT_ENTRY:

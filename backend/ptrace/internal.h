@@ -43,6 +43,7 @@ struct ptrace_call {
 	struct ptrace_put_back put_back;
 	struct ptrace_entry entry;
 	uint64_t rseq_at, rseq; /* the critical section it stood in */
+	bool refused;		/* by a signal that is still to come */
 	bool forgetful;		/* how an interrupted call goes on has been forgotten */
 	enum { PTRACE_CALL_OUT, PTRACE_CALL_SUSPENDING, PTRACE_CALL_LAST } way;
 	uint64_t lent_at, lent; /* memory that rt_sigsuspend() reads its mask from */
@@ -209,6 +210,7 @@ uint64_t regs_find_entry(struct backend *base, pid_t tid, uint32_t arch, uint64_
 int call_begin(struct backend *base, pid_t tid, const struct backend_event *at,
 	       const struct backend_syscall *call);
 bool call_again(struct backend *base, pid_t tid, const struct backend_syscall *call);
+bool call_refused(struct backend *base, pid_t tid, const struct backend_syscall *call);
 int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,
 	     enum backend_resume *how);
 

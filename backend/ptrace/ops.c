@@ -228,6 +228,7 @@ static const struct backend_ops ops = {
 	.regset_set = op_regset_set,
 	.call_begin = call_begin,
 	.call_again = call_again,
+	.call_refused = call_refused,
 	.call_end = call_end,
 	.where = regs_where,
 	.task_arch = op_task_arch,

@@ -444,3 +444,46 @@ TEST(a_program_of_32_bits_makes_its_own_calls)
 	CHECK_EQ(puppet_answer(&t), getpid());
 	finish_calls(s, &t);
 }
+
+/* The program's own filter judges the call as well. */
+TEST(what_the_program_forbids_itself_cannot_be_had)
+{
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+	struct image was;
+	int64_t result;
+
+	puppet_start(&t);
+	CHECK_EQ(puppet_ask(&t, "handle %d", SIGSYS), 0);
+	CHECK_EQ(puppet_ask(&t, "handle %d", SIGUSR1), 0);
+	CHECK_EQ(puppet_ask(&t, "forbid %d %d", SYS_getppid, EDOM), 0);
+	CHECK_EQ(puppet_ask(&t, "trap %d", SYS_getuid), 0);
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_subscribe_signals(s, ~0ull, COTRACE_STOP), 0);
+	subscribe_call(s, SYS_getgid, COTRACE_ENTRY, COTRACE_STOP);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	take_kind(s, &ev, COTRACE_EVENT_STOP_DONE);
+	for (int i = 0; i < 3; i++) {
+		take_image(s, &ev, &was);
+		CHECK_EQ(called(s, ev.task, SYS_getppid, ARGS(0)), -EDOM);
+		CHECK_EQ(cotrace_syscall(s, ev.task, SYS_getuid, ARGS(0), &result, -1), -EPERM);
+		CHECK_EQ(called(s, ev.task, SYS_getpid, ARGS(0)), t.pid);
+		check_image(s, &ev, &was);
+		CHECK_EQ(cotrace_resume(s, 0), 0);
+		if (i == 0) {
+			CHECK_SYS(kill(t.pid, SIGUSR1));
+			take_kind(s, &ev, COTRACE_EVENT_SIGNAL);
+			CHECK_EQ(ev.signal.signo, SIGUSR1);
+		} else if (i == 1) {
+			puppet_tell(&t, "raw %d", SYS_getgid);
+			take_kind(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+		} else {
+			CHECK_EQ(puppet_answer(&t), getgid());
+		}
+	}
+	take_none(s, 20);
+	CHECK_EQ(puppet_ask(&t, "count %d", SIGSYS), 0);
+	CHECK_EQ(puppet_ask(&t, "count %d", SIGUSR1), 1);
+	finish_calls(s, &t);
+}

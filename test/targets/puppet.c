@@ -18,6 +18,7 @@
  *	code			address of bytes in a read-only page, "readonly"
  *	forbid NR ERRNO		a seccomp filter for that call
  *	call ADDR		what the function there returns
+ *	trap NR			... that answers with SIGSYS
  *	sleep MS, fault, exit CODE, exec PATH ARGS..., pid, tid
  */
 #include <fcntl.h>
@@ -268,12 +269,12 @@ static long do_write(void)
 	return 0;
 }
 
-static long do_forbid(void)
+static long forbid(unsigned answer)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)arg(1), 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)arg(2)),
+		BPF_STMT(BPF_RET | BPF_K, answer),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof code / sizeof code[0], code };
@@ -281,6 +282,16 @@ static long do_forbid(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return answer_of(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
+static long do_forbid(void)
+{
+	return forbid(SECCOMP_RET_ERRNO | (unsigned)arg(2));
+}
+
+static long do_trap(void)
+{
+	return forbid(SECCOMP_RET_TRAP);
 }
 
 static long do_sleep(void)
@@ -344,6 +355,7 @@ static const struct {
 	{ "read", do_read },
 	{ "write", do_write },
 	{ "forbid", do_forbid },
+	{ "trap", do_trap },
 	{ "sleep", do_sleep },
 	{ "fault", do_fault },
 	{ "exit", do_exit },

@@ -1,0 +1,698 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls into a task: its course from stop to stop, who judges it, and all ways to its end. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "test/engine/stage.h"
+
+#define NR 77 /* what is asked for */
+
+static void stopped_at(struct client *c, enum backend_kind kind)
+{
+	stop_task(c, PID);
+	fake_push_kind(c->stage->kernel, PID, kind);
+	settle(c->stage);
+	client_forget(c);
+}
+
+static void ask_for(struct client *c, int64_t nr, int64_t timeout_ns)
+{
+	request(c, SYSCALL, syscall, .task = task_id(c->stage, PID), .nr = nr,
+		.args = { 1, 2, 3, 4, 5, 6 }, .timeout_ns = timeout_ns);
+}
+
+/* Whether there is an answer. */
+static bool answered(struct client *c, struct wire_r_syscall *reply)
+{
+	struct wire_reader r;
+	struct message m;
+
+	if (!client_take(c, WIRE_R_SYSCALL, &m))
+		return false;
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_syscall(&r, reply));
+	free(m.body);
+	return true;
+}
+
+static void expect_answer(struct client *c, int error, int64_t result)
+{
+	struct wire_r_syscall reply;
+
+	assert_true(answered(c, &reply));
+	assert_int_equal(reply.error, error);
+	assert_int_equal(reply.result, result);
+}
+
+static void expect_no_answer(struct client *c)
+{
+	struct wire_r_syscall reply;
+
+	assert_false(answered(c, &reply));
+}
+
+static void push_entry(struct stage *st)
+{
+	fake_push_entry(st->kernel, PID, NR, 1);
+	settle(st);
+}
+
+static void push_exit(struct stage *st, int64_t result)
+{
+	fake_push_exit(st->kernel, PID, NR, result);
+	settle(st);
+}
+
+static void push_interrupted_exit(struct stage *st, int64_t result)
+{
+	struct backend_event ev = { .kind = BACKEND_SYSCALL_EXIT, .tid = PID };
+
+	ev.syscall.arch = 1;
+	ev.syscall.nr = NR;
+	ev.syscall.result = result;
+	ev.syscall.is_error = ev.syscall.interrupted = true;
+	fake_push(st->kernel, &ev);
+	settle(st);
+}
+
+static void push(struct stage *st, enum backend_kind kind)
+{
+	fake_push_kind(st->kernel, PID, kind);
+	settle(st);
+}
+
+static struct fake_task *kernel_task(struct stage *st)
+{
+	return fake_task(st->kernel, PID);
+}
+
+static void a_call_goes_by_entry_and_exit_and_way_back(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped_at(c, BACKEND_INTERRUPTED);
+	kernel_task(st)->way_back = 1;
+	ask_for(c, NR, -1);
+	assert_int_equal(fake_last(st->kernel, FAKE_CALL_BEGIN, PID)->value, NR);
+	assert_true(runs(st, PID));
+	assert_int_equal(kernel_task(st)->how, BACKEND_SYSCALLS);
+	push_entry(st);
+	assert_int_equal(kernel_task(st)->how, BACKEND_SYSCALLS);
+	push_exit(st, 5);
+	expect_no_answer(c);
+	assert_true(runs(st, PID));
+	push(st, BACKEND_INTERRUPTED);
+	expect_answer(c, 0, 5);
+	/* It stands, is held, and nobody was told anything. */
+	assert_false(runs(st, PID));
+	expect_none(c);
+	assert_int_equal(fake_count(st->kernel, FAKE_PUT_BACK, PID), 1);
+	resume_all(c);
+	assert_true(runs(st, PID));
+}
+
+static void at_an_entry_the_call_is_made_in_place(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct seen ev;
+
+	subscribe_calls(c, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_STOP);
+	fake_push_entry(st->kernel, PID, 39, 1);
+	settle(st);
+	ev = expect(c, COTRACE_EVENT_SYSCALL_ENTRY);
+	kernel_task(st)->way_back = 1;
+	ask_for(c, NR, -1);
+	push_exit(st, 5);
+	expect_no_answer(c);
+	fake_push_entry(st->kernel, PID, 39, 1);
+	settle(st);
+	expect_answer(c, 0, 5);
+	expect_none(c);
+	/* The offer is still open. */
+	answer(c, &ev, COTRACE_DENY, -EPERM);
+	assert_int_equal(fake_last(st->kernel, FAKE_SYSCALL_DENY, PID)->value, -EPERM);
+	fake_push_exit(st->kernel, PID, 39, -EPERM);
+	settle(st);
+	ev = expect(c, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_int_equal(ev.syscall.nr, 39);
+	assert_true(ev.flags & COTRACE_EV_DENIED);
+}
+
+static void a_signal_is_delivered_after_a_call_at_its_stop(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct seen ev;
+
+	st->kernel->dispositions[SIGUSR1] = BACKEND_SIG_HANDLED;
+	subscribe_signals(c, ~0ull, COTRACE_STOP);
+	fake_push_signal(st->kernel, PID, SIGUSR1);
+	settle(st);
+	ev = expect(c, COTRACE_EVENT_SIGNAL);
+	kernel_task(st)->way_back = 1;
+	ask_for(c, NR, -1);
+	push_entry(st);
+	push_exit(st, 5);
+	fake_push_signal(st->kernel, PID, SIGTRAP);
+	settle(st);
+	expect_answer(c, 0, 5);
+	expect_none(c);
+	answer(c, &ev, COTRACE_PASS, 0);
+	assert_int_equal(fake_last(st->kernel, FAKE_RESUME, PID)->signo, SIGUSR1);
+}
+
+static void from_within_a_fork_it_goes_to_the_end_of_that_first(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct seen ev;
+
+	subscribe(c, COTRACE_EVENT_FORK, COTRACE_STOP);
+	subscribe_calls(c, COTRACE_EXIT, COTRACE_STOP);
+	fake_push_entry(st->kernel, PID, 57, 0);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, 200);
+	settle(st);
+	ev = expect(c, COTRACE_EVENT_FORK);
+	for (int i = 0; i < 2; i++) {
+		ask_for(c, NR, -1);
+		if (i == 0) {
+			assert_int_equal(fake_count(st->kernel, FAKE_CALL_BEGIN, PID), 0);
+			fake_push_exit(st->kernel, PID, 57, 200);
+			settle(st);
+		}
+		assert_int_equal(fake_count(st->kernel, FAKE_CALL_BEGIN, PID), i + 1);
+		push_entry(st);
+		push_exit(st, 5);
+		expect_answer(c, 0, 5);
+		expect_none(c);
+	}
+	answer(c, &ev, COTRACE_PASS, 0);
+	ev = expect(c, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_int_equal(ev.syscall.result, 200);
+	assert_false(runs(st, PID));
+	answer(c, &ev, COTRACE_PASS, 0);
+	assert_true(runs(st, PID));
+}
+
+static void what_is_refused_leaves_the_task_alone(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *other = client_attached(st), *looker;
+
+	looker = client_attached_as(st, (struct wire_attach){ .role = COTRACE_OBSERVER });
+	ask_for(c, NR, -1);
+	expect_answer(c, -EBUSY, 0); /* it runs */
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(other, NR, -1);
+	expect_answer(other, -EBUSY, 0);
+	ask_for(looker, NR, -1);
+	expect_answer(looker, -EPERM, 0);
+	ask_for(c, 59, -1);
+	expect_answer(c, -EOPNOTSUPP, 0);
+	ask_for(c, -1, -1);
+	expect_answer(c, -EOPNOTSUPP, 0);
+	ask_for(c, 1ll << 32, -1);
+	expect_answer(c, -EOPNOTSUPP, 0);
+	request(c, SYSCALL, syscall, .task = 999, .nr = NR);
+	expect_answer(c, -ESRCH, 0);
+	fake_fail(st->kernel, FAKE_CALL_BEGIN, -ENOSYS, 1);
+	ask_for(c, NR, -1);
+	expect_answer(c, -ENOSYS, 0);
+	assert_false(runs(st, PID));
+	ask_for(c, NR, -1);
+	push_entry(st);
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+}
+
+static void stops_without_a_way_back_are_refused(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	subscribe(c, COTRACE_EVENT_VFORK, COTRACE_STOP);
+	subscribe(c, COTRACE_EVENT_TASK_EXIT, COTRACE_STOP);
+	fake_push_child(st->kernel, PID, BACKEND_VFORK, 200);
+	settle(st);
+	expect(c, COTRACE_EVENT_VFORK);
+	ask_for(c, NR, -1);
+	expect_answer(c, -EBUSY, 0);
+	resume_all(c);
+	fake_push_exiting(st->kernel, PID, 0, BACKEND_EXIT_GROUP);
+	settle(st);
+	expect(c, COTRACE_EVENT_TASK_EXIT);
+	ask_for(c, NR, -1);
+	expect_answer(c, -EBUSY, 0);
+}
+
+static void one_call_at_a_time(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	stopped_at(a, BACKEND_INTERRUPTED);
+	stop_task(b, PID);
+	client_forget(b);
+	ask_for(a, NR, -1);
+	ask_for(b, NR, -1);
+	expect_answer(b, -EBUSY, 0);
+	/* All give up their holds: it runs on when the call is over. */
+	resume_all(a);
+	resume_all(b);
+	push_entry(st);
+	push_exit(st, 5);
+	expect_answer(a, 0, 5);
+	assert_true(runs(st, PID));
+	assert_int_equal(kernel_task(st)->how, BACKEND_RUN);
+}
+
+static void who_stops_it_in_a_call_has_it_stopped(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	stopped_at(a, BACKEND_INTERRUPTED);
+	ask_for(a, NR, -1);
+	push_entry(st);
+	stop_task(b, PID);
+	expect(b, COTRACE_EVENT_STOP_DONE);
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 1); /* of the first stop */
+	push_exit(st, 5);
+	expect_answer(a, 0, 5);
+	resume_all(a);
+	assert_false(runs(st, PID));
+	resume_all(b);
+	assert_true(runs(st, PID));
+}
+
+static void an_interruption_that_nobody_asked_for_is_made_good(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped_at(c, BACKEND_INTERRUPTED);
+	kernel_task(st)->calls_again = true;
+	ask_for(c, NR, -1);
+	push_entry(st);
+	push_interrupted_exit(st, -512);
+	expect_no_answer(c);
+	assert_int_equal(fake_last(st->kernel, FAKE_CALL_AGAIN, PID)->value, -512);
+	push(st, BACKEND_JOB_STOP); /* that was it */
+	push_entry(st);
+	kernel_task(st)->way_back = 1;
+	push_exit(st, 5);
+	push(st, BACKEND_JOB_STOP);
+	expect_answer(c, 0, 5);
+	/* The job stop is told when it runs. */
+	subscribe(c, COTRACE_EVENT_JOB_STOP, COTRACE_NOTE);
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 2);
+	resume_all(c);
+	push(st, BACKEND_JOB_STOP);
+	expect(c, COTRACE_EVENT_JOB_STOP);
+	assert_int_equal(kernel_task(st)->how, BACKEND_LISTEN);
+}
+
+static void a_job_stop_that_ends_in_a_call_is_told(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	subscribe(c, COTRACE_EVENT_JOB_CONTINUE, COTRACE_NOTE);
+	stopped_at(c, BACKEND_JOB_STOP);
+	for (int i = 0; i < 2; i++) {
+		kernel_task(st)->way_back = 1;
+		ask_for(c, NR, -1);
+		push_entry(st);
+		push_exit(st, 5);
+		push(st, i ? BACKEND_INTERRUPTED : BACKEND_JOB_STOP);
+		expect_answer(c, 0, 5);
+	}
+	expect(c, COTRACE_EVENT_JOB_CONTINUE);
+	kernel_task(st)->kind = BACKEND_INTERRUPTED;
+	resume_all(c);
+	assert_int_equal(kernel_task(st)->how, BACKEND_RUN);
+}
+
+static void signals_on_the_way_are_sent_again(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	fake_push_signal(st->kernel, PID, SIGSTOP);
+	settle(st);
+	assert_int_equal(fake_last(st->kernel, FAKE_RESUME, PID)->signo, 0);
+	push_entry(st);
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+	assert_int_equal(fake_last(st->kernel, FAKE_SIGNAL, PID)->signo, SIGSTOP);
+	expect_none(c);
+}
+
+static void a_filter_of_the_programs_may_refuse_the_call(void **state)
+{
+	struct backend_event fault = { .kind = BACKEND_SIGNAL, .tid = PID };
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	fault.siginfo.si_signo = SIGSYS;
+	fault.siginfo.si_code = 2;
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	fake_push(st->kernel, &fault);
+	settle(st);
+	expect_answer(c, -EPERM, 0);
+	assert_int_equal(fake_count(st->kernel, FAKE_CALL_END, PID), 1);
+	assert_false(runs(st, PID));
+	/* Or after it. */
+	kernel_task(st)->call_refused = true;
+	kernel_task(st)->way_back = 1;
+	ask_for(c, NR, -1);
+	push_entry(st);
+	push_exit(st, NR);
+	fake_push(st->kernel, &fault);
+	settle(st);
+	expect_answer(c, -EPERM, 0);
+	expect_none(c);
+}
+
+static void a_call_that_takes_too_long_is_interrupted(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped_at(c, BACKEND_INTERRUPTED);
+	fake_forget_calls(st->kernel);
+	ask_for(c, NR, 1000);
+	push_entry(st);
+	pass_time(st, 2000);
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 1);
+	expect_no_answer(c);
+	push_interrupted_exit(st, -514);
+	expect_answer(c, -ETIMEDOUT, 0);
+	assert_int_equal(fake_count(st->kernel, FAKE_CALL_AGAIN, PID), 0);
+	/* One that comes to its end after all has its result. */
+	ask_for(c, NR, 1000);
+	pass_time(st, 2000);
+	push_entry(st);
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+}
+
+static void death_in_any_part_of_a_call_answers_once(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+
+	for (int part = 0; part < 4; part++) {
+		pid_t pid = 200 + part;
+		struct fake_task *t;
+
+		if (!fake_task(st->kernel, PID)->stands || part == 0)
+			resume_all(c);
+		fake_push_child(st->kernel, PID, BACKEND_FORK, pid);
+		fake_push_kind(st->kernel, pid, BACKEND_INTERRUPTED);
+		settle(st);
+		stop_task(c, pid);
+		t = fake_task(st->kernel, pid);
+		if (!t->stands) {
+			fake_push_kind(st->kernel, pid, BACKEND_INTERRUPTED);
+			settle(st);
+		}
+		t->way_back = 1;
+		client_forget(c);
+		request(c, SYSCALL, syscall, .task = task_id(st, pid), .nr = NR, .timeout_ns = -1);
+		if (part > 0)
+			fake_push_entry(st->kernel, pid, NR, 0);
+		if (part > 1)
+			fake_push_exit(st->kernel, pid, NR, 5);
+		if (part > 2)
+			fake_push_exiting(st->kernel, pid, 9, BACKEND_EXIT_OTHER);
+		fake_push_dead(st->kernel, pid, 9);
+		settle(st);
+		expect_answer(c, -ESRCH, 0);
+		expect_no_answer(c);
+		assert_int_equal(st->engine->calls, 0);
+	}
+}
+
+static void nobody_left_to_answer_is_no_harm(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	stopped_at(a, BACKEND_INTERRUPTED);
+	ask_for(a, NR, -1);
+	push_entry(st);
+	client_close(a);
+	settle(st);
+	/* Cut short; then the task runs, as nobody holds it. */
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 2);
+	push_interrupted_exit(st, -512);
+	assert_true(runs(st, PID));
+	assert_int_equal(st->engine->calls, 0);
+	expect_none(b);
+}
+
+/* ---- R2 ---- */
+
+static void those_nearer_to_the_kernel_judge(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st),
+		      *younger = client_attached(st), *policy;
+	struct seen ev;
+
+	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
+	subscribe_calls(older, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_STOP);
+	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
+	subscribe_calls(younger, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_STOP);
+	subscribe_calls(c, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_STOP);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	ev = expect(older, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_int_equal(ev.syscall.nr, NR);
+	expect_none(policy);
+	assert_false(runs(st, PID));
+	answer(older, &ev, COTRACE_REPLACE, NR + 1);
+	assert_int_equal(fake_last(st->kernel, FAKE_SYSCALL_SET, PID)->value, NR + 1);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_int_equal(ev.syscall.nr, NR + 1);
+	assert_true(ev.flags & COTRACE_EV_REPLACED);
+	answer(policy, &ev, COTRACE_DENY, -EACCES);
+	assert_int_equal(fake_last(st->kernel, FAKE_SYSCALL_DENY, PID)->value, -EACCES);
+	assert_true(runs(st, PID));
+	push_exit(st, -EACCES);
+	ev = expect(older, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_true(ev.flags & COTRACE_EV_DENIED);
+	expect_no_answer(c);
+	resume_all(older);
+	expect_answer(c, 0, -EACCES);
+	expect_none(younger);
+	expect_none(c);
+	expect_none(policy);
+}
+
+static void an_exit_can_be_replaced(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st);
+	struct seen ev;
+
+	subscribe_calls(older, COTRACE_EXIT, COTRACE_STOP);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	push_exit(st, 5);
+	ev = expect(older, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_int_equal(ev.syscall.result, 5);
+	answer(older, &ev, COTRACE_REPLACE, 6);
+	expect_answer(c, 0, 6);
+}
+
+/* A stop of one's own and that of a call into the task, open at once. */
+static void offers_of_the_outer_stop_stay_open(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st),
+		      *younger = client_attached(st);
+	struct seen outer, inner;
+
+	subscribe_calls(older, COTRACE_ENTRY, COTRACE_STOP);
+	subscribe_signals(younger, ~0ull, COTRACE_STOP);
+	subscribe_signals(older, ~0ull, COTRACE_STOP);
+	st->kernel->dispositions[SIGUSR1] = BACKEND_SIG_HANDLED;
+	fake_push_signal(st->kernel, PID, SIGUSR1);
+	settle(st);
+	outer = expect(older, COTRACE_EVENT_SIGNAL);
+	stop_task(c, PID);
+	client_forget(c);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	inner = expect(older, COTRACE_EVENT_SYSCALL_ENTRY);
+	/* The outer one is answered first: it is the next one's turn. */
+	answer(older, &outer, COTRACE_REPLACE, SIGUSR2);
+	expect_none(younger);
+	answer(older, &inner, COTRACE_PASS, 0);
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+	outer = expect(younger, COTRACE_EVENT_SIGNAL);
+	assert_int_equal(outer.signal.signo, SIGUSR2);
+	answer(younger, &outer, COTRACE_PASS, 0);
+	resume_all(c);
+	assert_int_equal(fake_last(st->kernel, FAKE_RESUME, PID)->signo, SIGUSR2);
+}
+
+static void what_was_judged_is_judged_anew_when_the_target_changes(void **state)
+{
+	struct stage *st = *state;
+	struct client *first = client_attached(st), *second = client_attached(st),
+		      *c = client_attached(st);
+	struct seen ev, other;
+
+	subscribe_calls(first, COTRACE_ENTRY, COTRACE_STOP);
+	subscribe_calls(second, COTRACE_ENTRY, COTRACE_STOP);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	ev = expect(second, COTRACE_EVENT_SYSCALL_ENTRY);
+	answer(second, &ev, COTRACE_PASS, 0);
+	ev = expect(first, COTRACE_EVENT_SYSCALL_ENTRY);
+	client_begin(c, WIRE_MEMORY_WRITE, 0);
+	wire_put_memory_write(&c->writer,
+			      &(struct wire_memory_write){ .pid = PID, .addr = FAKE_MEMORY_AT });
+	wire_put_bytes(&c->writer, "x", 1);
+	client_send(c, -1);
+	settle(st);
+	answer(first, &ev, COTRACE_PASS, 0);
+	other = expect(second, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_true(other.flags & COTRACE_EV_REOFFER);
+	assert_false(runs(st, PID));
+	answer(second, &other, COTRACE_PASS, 0);
+	ev = expect(first, COTRACE_EVENT_SYSCALL_ENTRY);
+	answer(first, &ev, COTRACE_PASS, 0);
+	push_exit(st, 5);
+	expect(second, 0);
+	client_forget(c);
+}
+
+/* What the call wrote may be what the program's own call, judged already, is about. */
+static void the_programs_call_is_judged_again_after_a_call_at_its_entry(void **state)
+{
+	struct stage *st = *state;
+	struct client *policy, *c = client_attached(st);
+	struct seen ev;
+
+	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
+	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
+	fake_push_entry(st->kernel, PID, 39, 1);
+	settle(st);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	stop_task(c, PID);
+	answer(policy, &ev, COTRACE_PASS, 0);
+	client_forget(c);
+	ask_for(c, NR, -1);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_int_equal(ev.syscall.nr, NR);
+	answer(policy, &ev, COTRACE_PASS, 0);
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_true(ev.flags & COTRACE_EV_REOFFER);
+	resume_all(c);
+	assert_false(runs(st, PID));
+	answer(policy, &ev, COTRACE_PASS, 0);
+	assert_true(runs(st, PID));
+}
+
+static void a_call_not_judged_in_time_is_not_made(void **state)
+{
+	struct stage *st = *state;
+	struct client *policy, *c = client_attached(st);
+	struct seen ev;
+
+	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
+	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, 1000);
+	push_entry(st);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	pass_time(st, 2000);
+	assert_int_equal(fake_last(st->kernel, FAKE_SYSCALL_DENY, PID)->value, -EINTR);
+	push_interrupted_exit(st, -EINTR);
+	expect_answer(c, -ETIMEDOUT, 0);
+	answer(policy, &ev, COTRACE_DENY, -EPERM);
+	assert_false(runs(st, PID));
+}
+
+static void a_judge_that_goes_away_counts_as_passed(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st);
+
+	subscribe_calls(older, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_STOP);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	expect(older, COTRACE_EVENT_SYSCALL_ENTRY);
+	client_close(older);
+	assert_true(runs(st, PID));
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+}
+
+/* 76 */
+static void death_in_a_judged_call_gives_its_entry_an_exit(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st);
+	struct seen ev;
+
+	subscribe_calls(older, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	expect(older, COTRACE_EVENT_SYSCALL_ENTRY);
+	fake_push_dead(st->kernel, PID, 9);
+	settle(st);
+	ev = expect(older, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_int_equal(ev.syscall.nr, NR);
+	assert_true(ev.flags & COTRACE_EV_NO_RETURN);
+	expect_answer(c, -ESRCH, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STAGED(a_call_goes_by_entry_and_exit_and_way_back),
+		STAGED(at_an_entry_the_call_is_made_in_place),
+		STAGED(a_signal_is_delivered_after_a_call_at_its_stop),
+		STAGED(from_within_a_fork_it_goes_to_the_end_of_that_first),
+		STAGED(what_is_refused_leaves_the_task_alone),
+		STAGED(stops_without_a_way_back_are_refused),
+		STAGED(one_call_at_a_time),
+		STAGED(who_stops_it_in_a_call_has_it_stopped),
+		STAGED(an_interruption_that_nobody_asked_for_is_made_good),
+		STAGED(a_job_stop_that_ends_in_a_call_is_told),
+		STAGED(signals_on_the_way_are_sent_again),
+		STAGED(a_filter_of_the_programs_may_refuse_the_call),
+		STAGED(a_call_that_takes_too_long_is_interrupted),
+		STAGED(death_in_any_part_of_a_call_answers_once),
+		STAGED(nobody_left_to_answer_is_no_harm),
+		STAGED(those_nearer_to_the_kernel_judge),
+		STAGED(an_exit_can_be_replaced),
+		STAGED(offers_of_the_outer_stop_stay_open),
+		STAGED(what_was_judged_is_judged_anew_when_the_target_changes),
+		STAGED(the_programs_call_is_judged_again_after_a_call_at_its_entry),
+		STAGED(a_call_not_judged_in_time_is_not_made),
+		STAGED(a_judge_that_goes_away_counts_as_passed),
+		STAGED(death_in_a_judged_call_gives_its_entry_an_exit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
