@@ -43,9 +43,10 @@ struct process {
 	struct process *next;
 	pid_t pid;
 	struct modules modules;
-	bool started;		   /* the libraries it is linked with are there */
-	struct unwinder *unwinder; /* NULL: not needed yet */
-	bool followed;		   /* the dynamic linker tells what it does */
+	bool started;		    /* the libraries it is linked with are there */
+	struct addresses inherited; /* ids of its parent's that count for it too */
+	struct unwinder *unwinder;  /* NULL: not needed yet */
+	bool followed;		    /* the dynamic linker tells what it does */
 };
 
 /* A session, with what was placed in it. */
@@ -125,6 +126,7 @@ int place_own(struct field *f, struct process *p, enum placement_kind kind, cons
  */
 int place_indirect(struct field *f, struct process *p, struct point *point, const struct module *m,
 		   uint64_t addr, uint64_t task);
+/* The one that was hit; NULL: it counts no more. */
 struct placement *placement_find(struct field *f, const struct cotrace_event *ev);
 /* Frees it; @clear: the breakpoint is there still. */
 void placement_remove(struct field *f, struct placement *p, bool clear);

@@ -41,9 +41,13 @@ void placement_remove(struct field *f, struct placement *p, bool clear)
 
 struct placement *placement_find(struct field *f, const struct cotrace_event *ev)
 {
-	for (struct placement *p = f->placements; p; p = p->next)
+	const struct process *process = process_find(f, ev->pid);
+
+	for (struct placement *p = f->placements; p && process; p = p->next)
 		if (p->id == ev->breakpoint.id)
-			return p;
+			return p->pid == ev->pid || addresses_have(&process->inherited, p->id)
+				       ? p
+				       : NULL;
 	return NULL;
 }
 

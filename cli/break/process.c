@@ -19,6 +19,7 @@ static void process_free(struct process *p)
 {
 	modules_free(&p->modules);
 	unwinder_free(p->unwinder);
+	addresses_free(&p->inherited);
 	free(p);
 }
 
@@ -37,30 +38,31 @@ static struct process *add(struct field *f, pid_t pid)
 	return p;
 }
 
-/* Another process, a child or the parent, that has the same code at the same place. */
-static struct process *heir_of(const struct field *f, const struct process *p,
-			       const struct placement *at)
+/* A child that has it too. */
+static struct process *heir_of(const struct field *f, const struct placement *at)
 {
-	struct module module = { at->image, at->bias };
-
-	for (struct process *other = f->processes; other; other = other->next)
-		if (other != p && modules_have(&other->modules, &module))
-			return other;
+	for (struct process *p = f->processes; p; p = p->next)
+		if (addresses_have(&p->inherited, at->id))
+			return p;
 	return NULL;
 }
 
 /* The process has it no more; children may have. */
-static void drop(struct field *f, struct process *p, struct placement *at, bool clear)
+static void drop(struct field *f, struct placement *at, bool clear)
 {
-	struct process *heir = heir_of(f, p, at);
+	struct process *heir = heir_of(f, at);
 
-	if (heir)
+	if (heir) {
 		at->pid = heir->pid;
-	else
+		addresses_remove(&heir->inherited, at->id);
+	} else
 		placement_remove(f, at, clear);
 }
 
-/* What was placed in modules that are gone. */
+/*
+ * What was placed in modules that are gone. What a child has of its parent can only be taken
+ * from both, so it stays, unheard: the module may come back to the same place.
+ */
 static void drop_gone(struct field *f, struct process *p)
 {
 	struct placement *next;
@@ -69,8 +71,12 @@ static void drop_gone(struct field *f, struct process *p)
 		struct module module = { at->image, at->bias };
 
 		next = at->next;
-		if (at->pid == p->pid && at->image && !modules_have(&p->modules, &module))
-			drop(f, p, at, true);
+		if (!at->image || modules_have(&p->modules, &module))
+			continue;
+		if (at->pid == p->pid)
+			drop(f, at, true);
+		else
+			addresses_remove(&p->inherited, at->id);
 	}
 }
 
@@ -120,6 +126,11 @@ void process_fork(struct field *f, pid_t parent, pid_t pid)
 	modules_copy(&p->modules, &from->modules);
 	p->started = from->started;
 	p->followed = from->followed;
+	for (size_t i = 0; i < from->inherited.count; i++)
+		addresses_add(&p->inherited, from->inherited.v[i]);
+	for (const struct placement *at = f->placements; at; at = at->next)
+		if (at->pid == parent && at->kind != PLACEMENT_RESULT)
+			addresses_add(&p->inherited, at->id);
 }
 
 /* With the program its breakpoints have gone. */
@@ -130,7 +141,7 @@ static void forget(struct field *f, struct process *p)
 	for (struct placement *at = f->placements; at; at = next) {
 		next = at->next;
 		if (at->pid == p->pid)
-			drop(f, p, at, false);
+			drop(f, at, false);
 	}
 }
 
@@ -144,6 +155,7 @@ int process_exec(struct breaker *b, struct field *f, pid_t pid)
 	modules_free(&p->modules);
 	unwinder_free(p->unwinder);
 	p->unwinder = NULL;
+	addresses_free(&p->inherited);
 	p->started = p->followed = false;
 	return process_begin(b, f, pid);
 }

@@ -13,13 +13,29 @@
 
 static struct image *images;
 
+bool addresses_have(const struct addresses *a, uint64_t address)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->v[i] == address)
+			return true;
+	return false;
+}
+
+void addresses_remove(struct addresses *a, uint64_t address)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->v[i] == address) {
+			a->v[i] = a->v[--a->count];
+			return;
+		}
+}
+
 bool addresses_add(struct addresses *a, uint64_t address)
 {
 	uint64_t *v;
 
-	for (size_t i = 0; i < a->count; i++)
-		if (a->v[i] == address)
-			return true;
+	if (addresses_have(a, address))
+		return true;
 	v = realloc(a->v, (a->count + 1) * sizeof *v);
 	if (!v)
 		return false;

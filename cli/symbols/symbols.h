@@ -35,7 +35,7 @@ struct modules {
 	size_t count;
 };
 
-/* Addresses in an image, each once. */
+/* Addresses in an image, or other numbers, each once. */
 struct addresses {
 	uint64_t *v;
 	size_t count;
@@ -43,6 +43,8 @@ struct addresses {
 
 /* Returns false without memory. */
 bool addresses_add(struct addresses *a, uint64_t address);
+bool addresses_have(const struct addresses *a, uint64_t address);
+void addresses_remove(struct addresses *a, uint64_t address);
 void addresses_free(struct addresses *a);
 
 /* image.c */

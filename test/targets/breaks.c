@@ -6,6 +6,8 @@
  *	threads T N		T threads do that
  *	load LIBRARY N		loads a library, calls its lib_work() three times, unloads it; N times
  *	forks N			a child does as loop N does, its parent has called work() once
+ *	heir LIBRARY		loads it; a child unloads it and loads it again, twice; each of the
+ *				four times it is there lib_work() is called three times
  *	execs N			runs itself as loop N, in a child
  *	copies N		copies memory N times
  *	wait N			says its pid, waits for a line, then as loop N
@@ -74,25 +76,63 @@ static void threads(unsigned count, unsigned n)
 		pthread_join(ids[i], NULL);
 }
 
+#ifndef STATIC_TARGET
+static void *open_library(const char *path)
+{
+	void *library = dlopen(path, RTLD_NOW);
+
+	MUST(library);
+	return library;
+}
+
+static void call_library(void *library)
+{
+	int (*function)(int) = (int (*)(int))(uintptr_t)dlsym(library, "lib_work");
+
+	MUST(function);
+	for (int k = 0; k < 3; k++)
+		MUST(function(k) == 7 * k);
+}
+
 static void load(const char *path, unsigned n)
 {
-#ifndef STATIC_TARGET
 	for (unsigned i = 0; i < n; i++) {
-		void *library = dlopen(path, RTLD_NOW);
-		int (*function)(int);
+		void *library = open_library(path);
 
-		MUST(library);
-		function = (int (*)(int))(uintptr_t)dlsym(library, "lib_work");
-		MUST(function);
-		for (int k = 0; k < 3; k++)
-			MUST(function(k) == 7 * k);
+		call_library(library);
 		MUST(!dlclose(library));
 	}
+}
+
+static void heir(const char *path)
+{
+	void *library = open_library(path);
+	int status;
+	pid_t pid = fork();
+
+	MUST(pid >= 0);
+	if (pid == 0) {
+		call_library(library);
+		MUST(!dlclose(library));
+		load(path, 2);
+		_exit(0);
+	}
+	MUST(waitpid(pid, &status, 0) == pid && status == 0);
+	call_library(library);
+	MUST(!dlclose(library));
+}
 #else
+static void load(const char *path, unsigned n)
+{
 	(void)path;
 	(void)n;
-#endif
 }
+
+static void heir(const char *path)
+{
+	(void)path;
+}
+#endif
 
 static void in_child(unsigned n, char **argv)
 {
@@ -140,6 +180,8 @@ int main(int argc, char **argv)
 		threads(number(argc, argv, 2, 4), number(argc, argv, 3, 100));
 	else if (!strcmp(what, "load"))
 		load(argv[2], number(argc, argv, 3, 3));
+	else if (!strcmp(what, "heir"))
+		heir(argv[2]);
 	else if (!strcmp(what, "forks")) {
 		loop(1);
 		in_child(number(argc, argv, 2, 10), NULL);
