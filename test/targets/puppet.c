@@ -17,8 +17,8 @@
  *	read N, write N VALUE	byte N of the buffer
  *	code			address of bytes in a read-only page, "readonly"
  *	forbid NR ERRNO		a seccomp filter for that call
- *	call ADDR		what the function there returns
  *	trap NR			... that answers with SIGSYS
+ *	call ADDR		what the function there returns
  *	sleep MS, fault, exit CODE, exec PATH ARGS..., pid, tid
  */
 #include <fcntl.h>

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs that check themselves make a call of somebody else's at every stop that there is,
+ * and do the same as always.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "test/system/inject.h"
+
+static char untraced[65536], traced[65536];
+
+static int run_untraced(const char *const argv[])
+{
+	struct target t;
+
+	target_start(&t, argv);
+	close(t.in);
+	t.in = -1;
+	target_output(&t, untraced, sizeof untraced);
+	return target_wait(&t, 20000);
+}
+
+/* It was killed out of the stop, by an exec or the end of its process. */
+static bool is_at_its_exit(struct cotrace *s, uint64_t task)
+{
+	struct cotrace_task_info v[256];
+	int n = cotrace_tasks(s, v, 256);
+
+	for (int i = 0; i < n && i < 256; i++)
+		if (v[i].task == task)
+			return v[i].state == COTRACE_TASK_EXITED;
+	return true;
+}
+
+/* There is no way back from there. */
+static bool may_fail(struct cotrace *s, const struct cotrace_event *ev, int error)
+{
+	if (error == -EBUSY)
+		return ev->kind == COTRACE_EVENT_VFORK || is_at_its_exit(s, ev->task);
+	return error == -ESRCH;
+}
+
+static unsigned call_at(struct cotrace *s, const struct cotrace_event *ev)
+{
+	int64_t nr = ev->arch == COTRACE_ARCH_I386 ? I386_GETPID : SYS_getpid, result = -1;
+	int r = cotrace_syscall(s, ev->task, nr, ARGS(0), &result, test_ns(10000));
+
+	if (r == 0 && result != ev->pid)
+		FAIL("at %s: getpid() of %d is %lld", cotrace_event_name(ev->kind), ev->pid,
+		     (long long)result);
+	if (r < 0 && !may_fail(s, ev, r))
+		FAIL("at %s of %d: %s", cotrace_event_name(ev->kind), ev->tid, test_errno_name(r));
+	return r == 0;
+}
+
+static unsigned call_everywhere(struct cotrace *s)
+{
+	unsigned calls = 0;
+
+	for (;;) {
+		struct cotrace_event ev = EVENT_NULL;
+		int r = cotrace_next(s, &ev, test_ns(20000));
+
+		if (r == -EINTR)
+			continue;
+		if (r == -ESHUTDOWN)
+			return calls;
+		CHECK_EQ(r, 1);
+		if (!(ev.flags & COTRACE_EV_STOP))
+			continue;
+		calls += call_at(s, &ev);
+		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+	}
+}
+
+static void check_same(const char *const argv[])
+{
+	int expected = run_untraced(argv), status;
+	struct cotrace *s;
+	struct target t;
+	unsigned calls;
+
+	s = spawned(&t, OPTIONS(.scope = COTRACE_TREE), argv);
+	close(t.in);
+	t.in = -1;
+	subscribe_all(s, COTRACE_STOP);
+	cotrace_resume(s, 0);
+	calls = call_everywhere(s);
+	target_output(&t, traced, sizeof traced);
+	status = target_wait(&t, 20000);
+	cotrace_close(s);
+	if (status != expected)
+		FAIL("%s, untraced status %x, after %u calls", target_status_text(status),
+		     (unsigned)expected, calls);
+	CHECK_STR(traced, untraced);
+	CHECK_OP(calls, >, 10);
+}
+
+static void check_variants(const char *name, const char *a, const char *b)
+{
+	static const char *const suffixes[] = { "", "-32", "-static" };
+
+	for (int i = 0; i < 3; i++) {
+		char program[64];
+
+		snprintf(program, sizeof program, "%s%s", name, suffixes[i]);
+		check_same((const char *const[]){ program, a, b, NULL });
+	}
+}
+
+#define SAME(test_name, program, a, b)         \
+	TEST(test_name, .timeout_s = 120)      \
+	{                                      \
+		check_variants(program, a, b); \
+	}
+
+SAME(threads_do_the_same_with_calls_everywhere, "threads", "4", "10")
+SAME(forks_do_the_same_with_calls_everywhere, "forks", "3", "3")
+SAME(vforks_do_the_same_with_calls_everywhere, "vforks", "10", NULL)
+SAME(execs_do_the_same_with_calls_everywhere, "execs", "5", NULL)
+SAME(execs_by_threads_do_the_same_with_calls_everywhere, "execs", "3", "thread")
+SAME(signals_do_the_same_with_calls_everywhere, "signals", "10", NULL)
+SAME(a_leader_that_ends_first_does_the_same_with_calls_everywhere, "leader", "4", NULL)
+SAME(system_calls_do_the_same_with_calls_everywhere, "sysloop", "200", NULL)
+
+TEST(a_go_program_does_the_same_with_calls_everywhere, .timeout_s = 120)
+{
+	check_same((const char *const[]){ "goroutines", "8", "20", NULL });
+}
+
+TEST(a_shell_pipeline_does_the_same_with_calls_everywhere, .timeout_s = 120)
+{
+	check_same(
+		(const char *const[]){ "/bin/sh", "-c",
+				       "for i in 1 2 3; do echo $i; done | sort -r | tr 1-3 a-c; "
+				       "(exit 3) || echo failed $?; kill -9 $$",
+				       NULL });
+}
