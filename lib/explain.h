@@ -22,10 +22,10 @@ struct explain_facts {
 	bool not_dumpable;
 	bool other_userns;
 	char userns[32], own_userns[32]; /* names; empty where the kernel does not say */
-	bool more_capable; /* it has capabilities that the caller lacks */
-	int yama;	   /* the scope; -1 without Yama */
-	bool descendant;   /* of the caller */
-	bool filtered;	   /* the caller's seccomp filter stops ptrace */
+	bool more_capable;		 /* it has capabilities that the caller lacks */
+	int yama;			 /* the scope; -1 without Yama */
+	bool descendant;		 /* of the caller */
+	bool filtered;			 /* the caller's seccomp filter stops ptrace */
 	pid_t tracer;
 	bool tracer_is_engine;
 	int engine; /* of connecting to it: 0 or a negative errno */
