@@ -16,3 +16,11 @@ const struct core_arch *core_arch_find(uint32_t id)
 			return &arches[i];
 	return NULL;
 }
+
+const struct core_arch *core_arch_of_machine(unsigned machine)
+{
+	for (size_t i = 0; i < sizeof arches / sizeof arches[0]; i++)
+		if (arches[i].machine == machine)
+			return &arches[i];
+	return NULL;
+}

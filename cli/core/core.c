@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* cotrace core */
+#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/core/core.h"
@@ -91,9 +94,24 @@ static int parse(struct options *o, int argc, char **argv)
 	return status;
 }
 
-/* The architecture is that of the tasks; if they differ in mode, that of the first. */
+/*
+ * That of the program: a task may run in another mode of its CPU for a while. Without a file
+ * that of the first task.
+ */
 static int find_arch(struct core *c)
 {
+	Elf32_Ehdr head; /* up to e_machine both classes are alike */
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)c->snapshot.tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : pread(fd, &head, sizeof head, 0);
+	if (fd >= 0)
+		close(fd);
+	if (n == sizeof head && !memcmp(head.e_ident, ELFMAG, SELFMAG))
+		c->arch = core_arch_of_machine(head.e_machine);
 	for (size_t i = 0; i < c->snapshot.count && !c->arch; i++)
 		if (c->snapshot.tasks[i].state != COTRACE_TASK_EXITED)
 			c->arch = core_arch_find(c->snapshot.tasks[i].arch);
@@ -128,8 +146,8 @@ static void report(const struct core *c, const struct options *o, const struct c
 {
 	if (c->left_out)
 		complain(0,
-			 "%zu of %zu tasks do not stand still, so their registers are not in the "
-			 "core",
+			 "%zu of %zu tasks do not stand still, or run code of another "
+			 "architecture: their registers are not in the core",
 			 c->left_out, c->snapshot.count);
 	if (!o->verbose)
 		return;

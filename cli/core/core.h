@@ -3,6 +3,8 @@
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
 
+#include <signal.h>
+
 #include "cli/maps.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"
@@ -35,6 +37,7 @@ struct core {
 
 /* ---- arch.c ---- */
 const struct core_arch *core_arch_find(uint32_t id);
+const struct core_arch *core_arch_of_machine(unsigned machine);
 
 /* ---- parts.c ---- */
 /* @filter: the bits of core(5)'s coredump_filter. Returns 0 or a negative errno. */
@@ -54,7 +57,7 @@ void core_put_word(struct core *c, uint64_t v);
 struct core_task {
 	const struct cotrace_task_info *info;
 	bool has_signal;
-	uint8_t siginfo[128]; /* as the engine gave it */
+	siginfo_t siginfo; /* as the engine gave it */
 };
 /* All notes of one task. Returns 0 or a negative errno. */
 int core_put_task(struct core *c, const struct core_task *t);
@@ -62,8 +65,8 @@ int core_put_task(struct core *c, const struct core_task *t);
 void core_put_process(struct core *c);
 
 /* ---- siginfo.c ---- */
-/* Puts a siginfo_t of ours into the target's layout; 128 bytes. */
-void core_convert_siginfo(const struct core_arch *a, const void *siginfo, void *to);
+/* Puts a siginfo_t of ours into the target's layout, which has as many bytes. */
+void core_convert_siginfo(const struct core_arch *a, const siginfo_t *s, void *to);
 
 /* ---- pages.c ---- */
 /* Which pages were ever touched: reading the others would have the kernel make them. */

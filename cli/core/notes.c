@@ -136,8 +136,9 @@ int core_take_notes(struct core *c)
 		if (c->snapshot.tasks[i].state == COTRACE_TASK_EXITED)
 			continue;
 		t->info = &c->snapshot.tasks[i];
-		t->has_signal = cotrace_siginfo_read(c->snapshot.session, t->info->task, t->siginfo,
-						     sizeof t->siginfo) == sizeof t->siginfo;
+		t->has_signal =
+			cotrace_siginfo_read(c->snapshot.session, t->info->task, &t->siginfo,
+					     sizeof t->siginfo) == sizeof t->siginfo;
 		count++;
 	}
 	order(tasks, count);

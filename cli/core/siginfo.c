@@ -67,22 +67,19 @@ static void put_kernels(void *to, const siginfo_t *s)
 	}
 }
 
-void core_convert_siginfo(const struct core_arch *a, const void *siginfo, void *to)
+void core_convert_siginfo(const struct core_arch *a, const siginfo_t *s, void *to)
 {
-	siginfo_t s;
-
-	memcpy(&s, siginfo, sizeof s);
 	if (a->word != WORD) {
-		memcpy(to, &s, sizeof s);
+		memcpy(to, s, sizeof *s);
 		return;
 	}
-	memset(to, 0, sizeof s);
-	memcpy(to, (int[]){ s.si_signo, s.si_errno, s.si_code }, PAYLOAD_32);
-	if (s.si_code > 0 && s.si_code != SI_KERNEL) {
-		put_kernels(to, &s);
+	memset(to, 0, sizeof *s);
+	memcpy(to, (int[]){ s->si_signo, s->si_errno, s->si_code }, PAYLOAD_32);
+	if (s->si_code > 0 && s->si_code != SI_KERNEL) {
+		put_kernels(to, s);
 		return;
 	}
-	put_sender(to, &s); /* a timer's id and overrun stand in the same place */
-	if (s.si_code < 0)
-		put(to, 2, (uintptr_t)s.si_value.sival_ptr);
+	put_sender(to, s); /* a timer's id and overrun stand in the same place */
+	if (s->si_code < 0)
+		put(to, 2, (uintptr_t)s->si_value.sival_ptr);
 }

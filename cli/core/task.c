@@ -86,7 +86,7 @@ static void put_time(struct core *c, unsigned long ticks)
 static void put_prstatus(struct core *c, const struct core_task *t, const void *regs, size_t size)
 {
 	const size_t word = c->arch->word, head = 16 + 2 * word + 16 + 8 * word;
-	const siginfo_t *info = (const siginfo_t *)(const void *)t->siginfo;
+	const siginfo_t *info = &t->siginfo;
 	struct facts f;
 	int16_t signo = t->has_signal ? (int16_t)info->si_signo : 0;
 	size_t total = (head + size + 4 + word - 1) / word * word;
@@ -119,7 +119,7 @@ static void put_siginfo(struct core *c, const struct core_task *t)
 
 	if (!t->has_signal)
 		return;
-	core_convert_siginfo(c->arch, t->siginfo, siginfo);
+	core_convert_siginfo(c->arch, &t->siginfo, siginfo);
 	core_note_begin(c, "CORE", NT_SIGINFO, sizeof siginfo);
 	out_mem(&c->notes, siginfo, sizeof siginfo);
 	core_note_end(c);
