@@ -30,6 +30,8 @@ const char break_help[] =
 	"  -P, --print='EXPR[:FORMAT], ...'   values, at most six; for the -b before it that\n"
 	"                       have none, or for all when no -b is before it. FORMAT: d u x o\n"
 	"                       c (a character) p (a pointer) s (a string); without: as fits\n"
+	"  -R, --return         another line when the function returns, with its result; at most\n"
+	"                       four values can be printed then\n"
 	"      --stack          the stack at each hit\n"
 	"  -c, --summary-only   only a table of hits at the end\n"
 	"  -n, --count=N        stop after N hits; a command then runs on without breakpoints\n"
@@ -56,7 +58,7 @@ const char break_help[] =
 	"tid, task, breakpoint (as given), addr, symbol, module, file, line (as far as known),\n"
 	"hits (of this address so far), values: a list of expression, value, string, cut\n"
 	"(true when more of it was there), and with --stack stack: a list of addr, text,\n"
-	"module.\n";
+	"module. With --return there are events return, which have value and string instead.\n";
 
 static int finish_output(struct breaker *b, int status)
 {

@@ -15,7 +15,8 @@ enum placement_kind {
 	PLACEMENT_LINKER,   /* the dynamic linker has loaded or unloaded something */
 	PLACEMENT_START,    /* the dynamic linker is done: what it does can be followed now */
 	PLACEMENT_RESOLVER, /* an indirect function's code is chosen; value 0: the caller */
-	PLACEMENT_RESULT    /* back there; value 0: the code */
+	PLACEMENT_RESULT,   /* back there; value 0: the code */
+	PLACEMENT_RETURN    /* a function may have returned to here; value 0: its result */
 };
 
 /* The format of what the compiler has kept no trace of. */
@@ -34,6 +35,8 @@ struct placement {
 	uint64_t asked; /* where it would be, were it not for a prologue */
 	uint64_t hits;
 	char formats[COTRACE_BREAK_VALUES_MAX];
+	bool has_return; /* the values behind those to be printed: caller, frame */
+	struct result result;
 	char *symbol;	  /* "ns::f(int)+0x4", or NULL */
 	const char *file; /* borrowed from the image; NULL: not known */
 	int line;
@@ -55,6 +58,7 @@ struct field {
 	pid_t pid; /* of the first process */
 	struct process *processes;
 	struct placement *placements;
+	struct pending *pending; /* calls whose return is awaited */
 	bool over;
 };
 
@@ -99,6 +103,8 @@ bool break_done(const struct breaker *b);
 
 /* process.c */
 struct process *process_find(struct field *f, pid_t pid);
+/* The module whose code is at an address, or NULL. */
+const struct module *process_module(const struct process *p, uint64_t addr);
 /* Adds it and places in it what can be placed. Returns 0 or the exit status. */
 int process_begin(struct breaker *b, struct field *f, pid_t pid);
 /* A child by fork: it has its parent's breakpoints. */
@@ -131,6 +137,18 @@ struct placement *placement_find(struct field *f, const struct cotrace_event *ev
 /* Frees it; @clear: the breakpoint is there still. */
 void placement_remove(struct field *f, struct placement *p, bool clear);
 
+/* Where a function will have returned. Returns 0 or a negative errno. */
+int place_return(struct field *f, struct process *p, uint64_t addr);
+
+/* return.c */
+/* At a hit: has us told when the function returns. */
+void return_expect(struct breaker *b, const struct hit *hit);
+/* At a placement of its own: shows whose call has returned. */
+void return_take(struct breaker *b, struct field *f, struct placement *at,
+		 const struct cotrace_event *ev);
+/* Forgets calls: @entry NULL, all. */
+void return_forget(struct field *f, const struct placement *entry);
+
 /* resolve.c */
 /* Places all points, in one module or, @m NULL, by address. Returns 0 or the exit status. */
 int resolve_points(struct breaker *b, struct field *f, struct process *p, const struct module *m);
@@ -149,6 +167,9 @@ bool linker_has_loaded(struct field *f, struct process *p);
 /* line.c, json.c */
 void line_hit(struct breaker *b, const struct hit *hit);
 void json_hit(struct breaker *b, const struct hit *hit);
+/* @hit: of the return, with the placement of the entry. */
+void line_return(struct breaker *b, const struct hit *hit, uint64_t value);
+void json_return(struct breaker *b, const struct hit *hit, uint64_t value);
 void line_lost(struct breaker *b, const struct cotrace_event *ev);
 /* The table of -c. */
 void break_summary(struct breaker *b);
@@ -161,6 +182,11 @@ int stack_frames(const struct hit *hit, struct frame frames[FRAMES_MAX]);
 /* value.c */
 /* The value of expression @i at a hit. */
 bool value_get(struct breaker *b, const struct hit *hit, unsigned i, uint64_t *value);
+/* What a function has returned, cut to its type; false: it is no number. */
+bool value_result(const struct placement *p, uint64_t *value, char *format);
+/* In one of PRINT_FORMATS. */
+void value_format(struct breaker *b, const struct hit *hit, uint64_t value, char format,
+		  struct out *out);
 /* As text, in the format that was asked for or fits. */
 void value_show(struct breaker *b, const struct hit *hit, unsigned i, struct out *out);
 /* The bytes of the string at @addr; -1: not readable. *more: it goes on. */

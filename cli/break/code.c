@@ -113,6 +113,34 @@ static int compile_value(struct code *c, unsigned i, struct cotrace_breakpoint *
 	return status;
 }
 
+static int compile_text(struct code *c, char *text, unsigned i, struct cotrace_breakpoint *bp)
+{
+	int r = text ? cotrace_compile(&c->bytes[1 + i], &bp->values[i].size, arch_of(c), text,
+				       NULL, 0)
+		     : -ENOENT;
+
+	bp->values[i].code = c->bytes[1 + i];
+	free(text);
+	return r;
+}
+
+/* What tells a call's return from others. Without unwind tables there is none. */
+static void compile_return(struct code *c, struct cotrace_breakpoint *bp)
+{
+	unsigned first = bp->value_count;
+
+	c->has_return = false;
+	if (!c->wants_return || !c->module)
+		return;
+	image_result(c->module->image, c->addr, &c->result);
+	if (c->result.kind == RESULT_INLINED ||
+	    compile_text(c, text_of_return_address(c->module, c->addr), first, bp) ||
+	    compile_text(c, text_of_frame(c->module, c->addr), first + 1, bp))
+		return;
+	bp->value_count += 2;
+	c->has_return = true;
+}
+
 int code_compile(struct code *c, struct cotrace_breakpoint *bp)
 {
 	int status = compile_condition(c, bp);
@@ -120,6 +148,8 @@ int code_compile(struct code *c, struct cotrace_breakpoint *bp)
 	bp->value_count = c->point->prints->count;
 	for (unsigned i = 0; i < bp->value_count && !status; i++)
 		status = compile_value(c, i, bp);
+	if (!status)
+		compile_return(c, bp);
 	return status;
 }
 

@@ -14,6 +14,9 @@ struct code {
 	uint8_t *bytes[1 + COTRACE_BREAK_VALUES_MAX];
 	char formats[COTRACE_BREAK_VALUES_MAX];
 	bool needs_prologue, needs_memory;
+	bool wants_return; /* two more values: caller and frame */
+	bool has_return;
+	struct result result;
 };
 
 /*

@@ -14,6 +14,8 @@ static void take_hit(struct breaker *b, struct field *f, struct placement *p,
 	b->hits++;
 	p->hits++;
 	p->point->hits++;
+	if (b->options.returns)
+		return_expect(b, &hit);
 	if (b->options.summary)
 		return;
 	if (b->options.json)
@@ -36,6 +38,10 @@ static void take_breakpoint(struct breaker *b, struct field *f, const struct cot
 	}
 	if (p->kind == PLACEMENT_RESOLVER || p->kind == PLACEMENT_RESULT) {
 		resolve_indirect(b, f, p, ev);
+		return;
+	}
+	if (p->kind == PLACEMENT_RETURN) {
+		return_take(b, f, p, ev);
 		return;
 	}
 	process = process_find(f, ev->pid);

@@ -5,22 +5,14 @@
 #include "cli/break/breaker.h"
 #include "cli/json.h"
 
-static void show_value(struct breaker *b, const struct hit *hit, unsigned i)
+static void show_number(struct breaker *b, const struct hit *hit, uint64_t value, char format)
 {
-	const struct print *print = &hit->placement->point->prints->v[i];
-	char format = hit->placement->formats[i], buf[COTRACE_CAPTURE_BYTES_MAX];
+	char buf[COTRACE_CAPTURE_BYTES_MAX];
 	struct out *out = &b->out;
 	bool more = false;
-	uint64_t value;
 	ssize_t n;
 
-	out_str(out, "{\"expression\":");
-	json_string(out, print->text, strlen(print->text));
 	json_key(out, "value");
-	if (!value_get(b, hit, i, &value)) {
-		out_str(out, "null}");
-		return;
-	}
 	if (format == 'u' || format == 'x' || format == 'p' || format == 's')
 		out_u64(out, value);
 	else
@@ -31,6 +23,20 @@ static void show_value(struct breaker *b, const struct hit *hit, unsigned i)
 		json_string(out, buf, (size_t)n);
 		json_flag(out, "cut", more);
 	}
+}
+
+static void show_value(struct breaker *b, const struct hit *hit, unsigned i)
+{
+	const struct print *print = &hit->placement->point->prints->v[i];
+	struct out *out = &b->out;
+	uint64_t value;
+
+	out_str(out, "{\"expression\":");
+	json_string(out, print->text, strlen(print->text));
+	if (value_get(b, hit, i, &value))
+		show_number(b, hit, value, hit->placement->formats[i]);
+	else
+		out_str(out, ",\"value\":null");
 	out_char(out, '}');
 }
 
@@ -89,12 +95,14 @@ static void show_stack(struct breaker *b, const struct hit *hit)
 	out_char(&b->out, ']');
 }
 
-void json_hit(struct breaker *b, const struct hit *hit)
+static void begin(struct breaker *b, const struct hit *hit, const char *event)
 {
 	const struct cotrace_event *ev = hit->ev;
 	struct out *out = &b->out;
 
-	out_str(out, "{\"event\":\"breakpoint\"");
+	out_str(out, "{\"event\":\"");
+	out_str(out, event);
+	out_char(out, '"');
 	json_i64(out, "seq", (int64_t)ev->seq);
 	json_key(out, "time");
 	json_seconds(out, stamp_real(&b->stamp, ev->time_ns));
@@ -102,7 +110,25 @@ void json_hit(struct breaker *b, const struct hit *hit)
 	json_i64(out, "tid", ev->tid);
 	json_i64(out, "task", (int64_t)ev->task);
 	show_place(b, hit);
-	json_i64(out, "hits", (int64_t)ev->breakpoint.hits);
+}
+
+void json_return(struct breaker *b, const struct hit *hit, uint64_t value)
+{
+	char format;
+
+	begin(b, hit, "return");
+	if (value_result(hit->placement, &value, &format))
+		show_number(b, hit, value, format);
+	out_char(&b->out, '}');
+	out_newline(&b->out);
+}
+
+void json_hit(struct breaker *b, const struct hit *hit)
+{
+	struct out *out = &b->out;
+
+	begin(b, hit, "breakpoint");
+	json_i64(out, "hits", (int64_t)hit->ev->breakpoint.hits);
 	json_key(out, "values");
 	out_char(out, '[');
 	for (unsigned i = 0; i < hit->placement->point->prints->count; i++) {

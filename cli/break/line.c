@@ -92,6 +92,24 @@ void line_hit(struct breaker *b, const struct hit *hit)
 		show_stack(b, hit);
 }
 
+void line_return(struct breaker *b, const struct hit *hit, uint64_t value)
+{
+	struct out *out = &b->out;
+	char format;
+
+	show_task(b, hit->ev->tid);
+	stamp_show(&b->stamp, out, hit->ev->time_ns);
+	show_place(out, hit->placement, b->sink.colour ? COLOUR_NAME : "",
+		   b->sink.colour ? COLOUR_OFF : "");
+	out_str(out, " returned");
+	if (value_result(hit->placement, &value, &format)) {
+		out_char(out, ' ');
+		value_format(b, hit, value, format, out);
+	} else if (hit->placement->result.kind != RESULT_NONE)
+		out_str(out, " (neither an integer nor a pointer)");
+	out_newline(out);
+}
+
 void line_lost(struct breaker *b, const struct cotrace_event *ev)
 {
 	struct out *out = &b->out;

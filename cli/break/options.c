@@ -12,6 +12,7 @@
 static const struct option long_options[] = {
 	{ "break", required_argument, NULL, 'b' },
 	{ "print", required_argument, NULL, 'P' },
+	{ "return", no_argument, NULL, 'R' },
 	{ "stack", no_argument, NULL, 'k' },
 	{ "follow-forks", no_argument, NULL, 'f' },
 	{ "attach", required_argument, NULL, 'p' },
@@ -110,6 +111,8 @@ static int one_option(struct break_options *o, int c)
 static bool *flag_of(struct break_options *o, int c)
 {
 	switch (c) {
+	case 'R':
+		return &o->returns;
 	case 'k':
 		return &o->stack;
 	case 'f':
@@ -154,9 +157,16 @@ static int check(struct break_options *o)
 	if (o->json && o->summary)
 		return complain(EXIT_USAGE,
 				"--json and -c exclude each other: the summary is text");
-	if (o->summary && o->stack)
-		return complain(EXIT_USAGE, "--stack and -c exclude each other: the summary "
-					    "shows no stacks");
+	if (o->summary && (o->stack || o->returns))
+		return complain(EXIT_USAGE,
+				"%s and -c exclude each other: the summary has no room "
+				"for it",
+				o->stack ? "--stack" : "--return");
+	for (unsigned i = 0; i < o->point_count && o->returns; i++)
+		if (o->points[i].prints->count > RETURN_PRINTS_MAX)
+			return complain(EXIT_USAGE,
+					"with --return, --print takes at most %d expressions",
+					RETURN_PRINTS_MAX);
 	if (o->append && !o->output)
 		return complain(EXIT_USAGE, "-A goes with -o FILE: there is no file to append to");
 	return 0;
@@ -169,7 +179,7 @@ int break_options_parse(struct break_options *o, int argc, char **argv)
 	*o = (struct break_options){ .string_limit = 32 };
 	optind = 0;
 	/* What follows the command is the command's. */
-	while ((c = getopt_long(argc, argv, "+:b:P:fp:n:o:Actrs:qh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+:b:P:Rfp:n:o:Actrs:qh", long_options, NULL)) != -1) {
 		bool *flag = flag_of(o, c);
 
 		if (flag) {

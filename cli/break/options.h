@@ -11,6 +11,7 @@
 
 #define BREAK_PIDS_MAX 256
 #define BREAK_POINTS_MAX 1000
+#define RETURN_PRINTS_MAX (COTRACE_BREAK_VALUES_MAX - 2)
 
 /* One -b, with its --print. */
 struct point {
@@ -32,7 +33,7 @@ struct break_options {
 	unsigned pid_count;
 	char **command; /* NULL: only -p */
 	const char *output;
-	bool append, follow, json, summary, stack, quiet, help;
+	bool append, follow, json, summary, stack, returns, quiet, help;
 	unsigned string_limit;
 	uint64_t count; /* stop after so many hits; 0: never */
 	enum time_format time;

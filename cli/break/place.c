@@ -31,6 +31,7 @@ void placement_remove(struct field *f, struct placement *p, bool clear)
 			*at = p->next;
 			break;
 		}
+	return_forget(f, p);
 	if (clear)
 		cotrace_clear(f->session, p->id);
 	if (p->image)
@@ -118,7 +119,11 @@ int place_point(struct breaker *b, struct field *f, struct process *p, struct po
 					 .pid = p->pid,
 					 .flags = COTRACE_BREAK_INHERIT };
 	uint64_t asked = addr + (m ? m->bias : 0);
-	struct code code = { .process = p, .point = point, .module = m, .addr = addr };
+	struct code code = { .process = p,
+			     .point = point,
+			     .module = m,
+			     .addr = addr,
+			     .wants_return = b->options.returns };
 	struct placement *placement;
 	int status, r;
 
@@ -128,7 +133,8 @@ int place_point(struct breaker *b, struct field *f, struct process *p, struct po
 	if (!status && code.needs_prologue)
 		status = code_compile_behind_prologue(&code, &bp);
 	bp.addr = code.addr + (m ? m->bias : 0);
-	bp.mode = code.needs_memory || b->options.stack ? COTRACE_STOP : COTRACE_NOTE;
+	bp.mode = code.needs_memory || code.has_return || b->options.stack ? COTRACE_STOP
+									   : COTRACE_NOTE;
 	if (status || is_placed(f, p, point, bp.addr)) {
 		code_free(&code);
 		return status;
@@ -138,6 +144,8 @@ int place_point(struct breaker *b, struct field *f, struct process *p, struct po
 		placement->point = point;
 		placement->asked = asked;
 		memcpy(placement->formats, code.formats, sizeof code.formats);
+		placement->has_return = code.has_return;
+		placement->result = code.result;
 		describe(placement);
 	}
 	r = set(f, placement, &bp);
@@ -162,6 +170,25 @@ int place_own(struct field *f, struct process *p, enum placement_kind kind, cons
 	return set(f, add(f, p, kind, m, &bp), &bp);
 }
 
+/* One of our own with one value. */
+static int place_with_value(struct field *f, const struct module *m, const char *text,
+			    struct placement *placement, struct cotrace_breakpoint *bp)
+{
+	uint8_t *code = NULL;
+	int r = text ? 0 : -ENOENT;
+
+	if (!r)
+		r = cotrace_compile(&code, &bp->values[0].size, m->image->arch, text, NULL, 0);
+	bp->values[0].code = code;
+	bp->value_count = 1;
+	if (!r)
+		r = set(f, placement, bp);
+	else if (placement)
+		placement_remove(f, placement, false);
+	free(code);
+	return r;
+}
+
 int place_indirect(struct field *f, struct process *p, struct point *point, const struct module *m,
 		   uint64_t addr, uint64_t task)
 {
@@ -170,24 +197,38 @@ int place_indirect(struct field *f, struct process *p, struct point *point, cons
 					 .addr = addr,
 					 .mode = COTRACE_STOP,
 					 .task = task,
-					 .value_count = 1,
 					 .flags = task ? 0 : COTRACE_BREAK_INHERIT };
 	enum placement_kind kind = task ? PLACEMENT_RESULT : PLACEMENT_RESOLVER;
 	char *text = task ? text_of_result(m) : text_of_return_address(m, addr - m->bias);
-	struct placement *placement;
-	uint8_t *code = NULL;
-	int r = -ENOENT;
+	struct placement *placement = add(f, p, kind, m, &bp);
+	int r;
 
-	if (text)
-		r = cotrace_compile(&code, &bp.values[0].size, m->image->arch, text, NULL, 0);
-	if (!r) {
-		bp.values[0].code = code;
-		placement = add(f, p, kind, m, &bp);
-		if (placement)
-			placement->point = point;
-		r = set(f, placement, &bp);
-	}
+	if (placement)
+		placement->point = point;
+	r = place_with_value(f, m, text, placement, &bp);
 	free(text);
-	free(code);
+	return r;
+}
+
+int place_return(struct field *f, struct process *p, uint64_t addr)
+{
+	struct cotrace_breakpoint bp = { .size = sizeof bp,
+					 .pid = p->pid,
+					 .addr = addr,
+					 .mode = COTRACE_STOP,
+					 .flags = COTRACE_BREAK_INHERIT };
+	const struct module *m = process_module(p, addr);
+	char *text;
+	int r;
+
+	for (struct placement *at = f->placements; at; at = at->next)
+		if (at->kind == PLACEMENT_RETURN && at->addr == addr &&
+		    (at->pid == p->pid || addresses_have(&p->inherited, at->id)))
+			return 0;
+	if (!m)
+		return -ENOENT;
+	text = text_of_result(m);
+	r = place_with_value(f, m, text, add(f, p, PLACEMENT_RETURN, m, &bp), &bp);
+	free(text);
 	return r;
 }

@@ -15,6 +15,14 @@ struct process *process_find(struct field *f, pid_t pid)
 	return NULL;
 }
 
+const struct module *process_module(const struct process *p, uint64_t addr)
+{
+	for (size_t i = 0; i < p->modules.count; i++)
+		if (image_is_code(p->modules.v[i].image, addr - p->modules.v[i].bias))
+			return &p->modules.v[i];
+	return NULL;
+}
+
 static void process_free(struct process *p)
 {
 	modules_free(&p->modules);
@@ -176,6 +184,7 @@ void process_end(struct field *f, pid_t pid)
 
 void processes_free(struct field *f)
 {
+	return_forget(f, NULL);
 	while (f->placements)
 		placement_remove(f, f->placements, false);
 	while (f->processes) {

@@ -108,20 +108,11 @@ static int resolve(struct breaker *b, struct field *f, struct process *p, struct
 	return status;
 }
 
-/* Where an address is, for its symbol. */
-static const struct module *module_at(const struct process *p, uint64_t addr)
-{
-	for (size_t i = 0; i < p->modules.count; i++)
-		if (image_is_code(p->modules.v[i].image, addr - p->modules.v[i].bias))
-			return &p->modules.v[i];
-	return NULL;
-}
-
 /* The resolver of an indirect function returns what it has chosen. */
 static void take_result(struct breaker *b, struct field *f, struct process *p, struct point *point,
 			uint64_t chosen)
 {
-	const struct module *m = module_at(p, chosen);
+	const struct module *m = process_module(p, chosen);
 	struct placement *next;
 
 	if (!m || place_point(b, f, p, point, m, chosen - m->bias + point->location.addr))
@@ -166,7 +157,7 @@ int resolve_points(struct breaker *b, struct field *f, struct process *p, const 
 			if (m)
 				status = resolve(b, f, p, point, m);
 		} else if (!m) {
-			at = module_at(p, l->addr);
+			at = process_module(p, l->addr);
 			status = place_point(b, f, p, point, at, l->addr - (at ? at->bias : 0));
 		}
 	}

@@ -86,16 +86,32 @@ static void show_any(struct out *out, uint64_t value)
 		out_hex(out, value);
 }
 
-void value_show(struct breaker *b, const struct hit *hit, unsigned i, struct out *out)
+bool value_result(const struct placement *p, uint64_t *value, char *format)
 {
-	uint64_t value;
+	static const char formats[] = { [VARIABLE_SIGNED] = 'd',
+					[VARIABLE_UNSIGNED] = 'u',
+					[VARIABLE_POINTER] = 'p',
+					[VARIABLE_STRING] = 's' };
+	const struct result *r = &p->result;
+	unsigned unused = r->bytes < 8 ? 64 - 8 * r->bytes : 0;
 
-	if (!value_get(b, hit, i, &value)) {
-		out_str(out, hit->placement->formats[i] == FORMAT_LOST ? "(optimized out)"
-								       : "(not readable)");
-		return;
-	}
-	switch (hit->placement->formats[i]) {
+	*format = 0;
+	if (r->kind == RESULT_UNKNOWN)
+		return true;
+	if (r->kind != RESULT_NUMBER || !r->bytes || r->bytes > p->image->word)
+		return false;
+	*format = formats[r->format];
+	if (r->format == VARIABLE_SIGNED)
+		*value = (uint64_t)((int64_t)(*value << unused) >> unused);
+	else
+		*value = *value << unused >> unused;
+	return true;
+}
+
+void value_format(struct breaker *b, const struct hit *hit, uint64_t value, char format,
+		  struct out *out)
+{
+	switch (format) {
 	case 'd':
 		out_i64(out, (int64_t)value);
 		break;
@@ -120,4 +136,15 @@ void value_show(struct breaker *b, const struct hit *hit, unsigned i, struct out
 	default:
 		show_any(out, value);
 	}
+}
+
+void value_show(struct breaker *b, const struct hit *hit, unsigned i, struct out *out)
+{
+	char format = hit->placement->formats[i];
+	uint64_t value;
+
+	if (value_get(b, hit, i, &value))
+		value_format(b, hit, value, format, out);
+	else
+		out_str(out, format == FORMAT_LOST ? "(optimized out)" : "(not readable)");
 }

@@ -379,6 +379,17 @@ int location_read(struct rewriting *rw, Dwarf_Die *die, const char *name, struct
 	return r ? r : place->text ? 0 : refuse(rw, "%s has no place", name);
 }
 
+/* An address has no sign, whatever a register may have. */
+static char *as_word(char *text)
+{
+	char *word;
+
+	if (!text || asprintf(&word, "(unsigned long)%s", text) < 0)
+		word = NULL;
+	free(text);
+	return word;
+}
+
 char *text_of_return_address(const struct module *module, uint64_t addr)
 {
 	struct rewriting rw = { .module = module, .addr = addr };
@@ -399,10 +410,21 @@ char *text_of_return_address(const struct module *module, uint64_t addr)
 			r = dereference(&m, module->image->word);
 	}
 	if (!r)
-		text = pop(&m);
+		text = as_word(pop(&m));
 	while (m.depth)
 		free(pop(&m));
 	free(frame);
+	return text;
+}
+
+char *text_of_frame(const struct module *module, uint64_t addr)
+{
+	struct rewriting rw = { .module = module, .addr = addr };
+	struct machine m = { .rw = &rw, .name = "the frame" };
+	char *text = push_cfa(&m) ? NULL : as_word(pop(&m));
+
+	while (m.depth)
+		free(pop(&m));
 	return text;
 }
 
@@ -411,13 +433,6 @@ char *text_of_result(const struct module *module)
 	struct rewriting rw = { .module = module };
 	struct machine m = { .rw = &rw, .name = "the result" };
 
-	char *name = NULL, *text;
-
 	/* DWARF's number 0 on x86, x86-64 and aarch64. */
-	if (!push_register(&m, 0, 0))
-		name = pop(&m);
-	if (!name || asprintf(&text, "(unsigned long)%s", name) < 0)
-		text = NULL;
-	free(name);
-	return text;
+	return push_register(&m, 0, 0) ? NULL : as_word(pop(&m));
 }

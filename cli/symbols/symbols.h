@@ -149,9 +149,28 @@ struct rewriting {
  */
 int variable_rewrite(struct rewriting *rw, const char *text, char **out);
 
+enum result_kind {
+	RESULT_UNKNOWN, /* there is no debug information */
+	RESULT_NONE,	/* nothing, void */
+	RESULT_OTHER,	/* neither an integer nor a pointer */
+	RESULT_NUMBER,
+	RESULT_INLINED /* it is no function of its own, and does not return */
+};
+
+/* What the function around an address returns. */
+struct result {
+	enum result_kind kind;
+	unsigned bytes;
+	enum variable_format format;
+};
+
+void image_result(struct image *image, uint64_t addr, struct result *result);
+
 /* location.c */
-/* At a function's entry: the text of the address to which it will return; to be freed. */
+/* The text of the address to which the function around @addr will return; to be freed. */
 char *text_of_return_address(const struct module *m, uint64_t addr);
+/* The text of what the stack pointer will be there; to be freed. */
+char *text_of_frame(const struct module *m, uint64_t addr);
 /* The text of the register in which a function returns an address; to be freed. */
 char *text_of_result(const struct module *m);
 

@@ -487,3 +487,46 @@ int variable_rewrite(struct rewriting *rw, const char *text, char **result)
 		*result = out.buf;
 	return r;
 }
+
+static void result_of(Dwarf_Die *function, struct result *result)
+{
+	struct value v = { .has_type = true };
+	Dwarf_Attribute attr;
+
+	result->kind = RESULT_NONE;
+	if (!dwarf_attr_integrate(function, DW_AT_type, &attr))
+		return;
+	result->kind = RESULT_OTHER;
+	if (!type_of(function, &v.type))
+		return;
+	/* As assemblers write it. */
+	if (dwarf_tag(&v.type) == DW_TAG_unspecified_type)
+		result->kind = RESULT_UNKNOWN;
+	if ((!is_pointer(&v.type) && !is_scalar(&v.type)))
+		return;
+	if (is_scalar(&v.type) && !integer_type(&v.type, &(bool){ false }))
+		return;
+	result->kind = RESULT_NUMBER;
+	result->bytes = (unsigned)dwarf_bytesize(&v.type);
+	result->format = format_of(&v);
+}
+
+void image_result(struct image *image, uint64_t addr, struct result *result)
+{
+	Dwarf_Die *scopes;
+	Dwarf_Addr bias;
+	int n = image_scopes(image, addr, &scopes, &bias);
+
+	*result = (struct result){ 0 };
+	for (int i = 0; i < n; i++) {
+		int tag = dwarf_tag(&scopes[i]);
+
+		if (tag == DW_TAG_inlined_subroutine)
+			result->kind = RESULT_INLINED;
+		else if (tag == DW_TAG_subprogram)
+			result_of(&scopes[i], result);
+		if (tag == DW_TAG_inlined_subroutine || tag == DW_TAG_subprogram)
+			break;
+	}
+	free(scopes);
+}

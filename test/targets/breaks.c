@@ -9,6 +9,7 @@
  *	heir LIBRARY		loads it; a child unloads it and loads it again, twice; each of the
  *				four times it is there lib_work() is called three times
  *	execs N			runs itself as loop N, in a child
+ *	recursion N		calls down(N)
  *	copies N		copies memory N times
  *	wait N			says its pid, waits for a line, then as loop N
  *	forever			until it is killed
@@ -160,6 +161,12 @@ static void execs(const char *program, const char *n)
 	in_child(0, argv);
 }
 
+/* Calls itself down to 0; gives n. */
+__attribute__((noinline)) static int down(int n)
+{
+	return n ? down(n - 1) + 1 : 0;
+}
+
 static void copies(unsigned n)
 {
 	static char from[4096] = "copied", to[4096];
@@ -187,6 +194,8 @@ int main(int argc, char **argv)
 		in_child(number(argc, argv, 2, 10), NULL);
 	} else if (!strcmp(what, "execs"))
 		execs(argv[0], argc > 2 ? argv[2] : "10");
+	else if (!strcmp(what, "recursion"))
+		MUST(down((int)number(argc, argv, 2, 3)) >= 0);
 	else if (!strcmp(what, "copies"))
 		copies(number(argc, argv, 2, 10));
 	else if (!strcmp(what, "wait")) {
