@@ -64,6 +64,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	list_init(&e->deaths);
 	list_init(&e->waiters);
 	list_init(&e->wakes);
+	list_init(&e->ghosts);
 	list_init(&e->injections);
 	timers_init(&e->timers);
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -252,6 +253,7 @@ void engine_free(struct engine *e)
 
 		process_discard(map_walk(&e->processes, &at));
 	}
+	space_free_ghosts(e);
 	map_deinit(&e->tasks_by_tid);
 	map_deinit(&e->tasks_by_id);
 	map_deinit(&e->processes);

@@ -218,7 +218,7 @@ bool past_barred(const struct task *t)
 	return s != NULL && s->lifting != NULL && s->lifting != t;
 }
 
-void past_lifted(struct task *t)
+void past_lifted(struct task *t, bool same_program)
 {
 	struct space *s = t->process ? t->process->space : NULL;
 	struct trap_site *site = s ? space_site(s, t->passed) : NULL;
@@ -227,7 +227,7 @@ void past_lifted(struct task *t)
 		return;
 	timer_cancel(&t->timer);
 	s->lifting = NULL;
-	if (t->lifted && site != NULL)
+	if (t->lifted && site != NULL && same_program)
 		space_lower(site);
 	t->lifted = false;
 	space_wake(s);

@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/regs.h"
 #include "engine/task.h"
 
 #define TABLE_CAPACITY 64
+#define CLEAN_TRIES 3
+#define GHOST_NS (5 * CLOCK_SECOND)
 
 struct space *space_new(struct engine *e)
 {
@@ -34,11 +37,37 @@ static void space_free(struct space *s)
 	map_deinit(&s->sites);
 	list_for_each (&s->areas, node, after) /* NOLINT(clang-analyzer-unix.Malloc) */
 		free(list_entry(node, struct slot_area, in_space));
+	timer_cancel(&s->timer);
 	list_remove(&s->in_wakes);
 	sites_destroy(&s->table);
-	if (s->used)
-		s->engine->spaces_used--;
 	free(s);
+}
+
+static void forget_ghost(struct timer *timer)
+{
+	space_free(list_entry(timer, struct space, timer));
+}
+
+/*
+ * Nobody is in it any more. A child of the last one may still turn up with copies of its
+ * traps, without a word from its parent.
+ */
+static void space_left(struct space *s)
+{
+	if (!s->used) {
+		space_free(s);
+		return;
+	}
+	s->engine->spaces_used--;
+	list_remove(&s->in_wakes);
+	list_append(&s->engine->ghosts, &s->in_wakes);
+	timer_set(&s->engine->timers, &s->timer, clock_now_ns() + GHOST_NS, forget_ghost);
+}
+
+void space_free_ghosts(struct engine *e)
+{
+	while (!list_empty(&e->ghosts))
+		space_free(list_entry(e->ghosts.next, struct space, in_wakes));
 }
 
 void space_enter(struct space *s, struct process *p)
@@ -50,7 +79,7 @@ void space_enter(struct space *s, struct process *p)
 	if (s != NULL)
 		list_append(&s->processes, &p->in_space);
 	if (former != NULL && list_empty(&former->processes))
-		space_free(former);
+		space_left(former);
 }
 
 static struct process *any_process(const struct space *s)
@@ -135,15 +164,33 @@ int space_plant(struct trap_site *site)
 	return r;
 }
 
-/* Takes the trap out of @p's memory, unless the program has written something else there. */
-static void clean(const struct process *p, const struct trap_site *site)
+/* One attempt: a negative errno, or all is as it should be. */
+static ssize_t try_clean(struct backend *b, pid_t tid, int fd, const struct trap_site *site)
 {
 	size_t size = site->code->trap_size;
 	uint8_t now[sizeof site->original];
+	ssize_t n = b->ops->memory_read(b, tid, site->addr, now, size);
 
-	if (read_raw(p, site->addr, now, size) == (ssize_t)size &&
-	    memcmp(now, site->code->trap, size) == 0)
-		space_write_raw(p, site->addr, site->original, size);
+	if (n != (ssize_t)size || memcmp(now, site->code->trap, size) != 0)
+		return n;
+	return b->ops->memory_write(b, tid, fd, site->addr, site->original, size);
+}
+
+/*
+ * Takes the trap out, unless the program has written something else there. One that stays
+ * would kill, so what can fail for a moment is tried again.
+ */
+static void clean_task(struct backend *b, pid_t tid, int fd, const struct trap_site *site)
+{
+	for (int i = 0; i < CLEAN_TRIES; i++)
+		if (try_clean(b, tid, fd, site) >= 0)
+			return;
+	log_debug("a trap is left at %lx of %d", (unsigned long)site->addr, (int)tid);
+}
+
+static void clean(const struct process *p, const struct trap_site *site)
+{
+	clean_task(p->engine->backend, process_any_tid(p), p->mem_write, site);
 }
 
 /* Processes that were kept only because they might run into a trap. */
@@ -221,6 +268,18 @@ void space_wake_all(struct engine *e)
 			list_for_each (&p->tasks, at, next)
 				task_proceed(list_entry(at, struct task, in_process));
 		}
+	}
+}
+
+void space_of_orphan(struct engine *e, pid_t tid)
+{
+	list_for_each (&e->ghosts, node, after) {
+		struct space *s = list_entry(node, struct space, in_wakes);
+		struct trap_site *site;
+		size_t at = 0;
+
+		while ((site = map_walk(&s->sites, &at)) != NULL)
+			clean_task(e->backend, tid, -1, site);
 	}
 }
 

@@ -32,7 +32,8 @@ struct space {
 	struct list areas;
 	bool slots_fail; /* no memory to be had */
 	unsigned area_count;
-	struct list in_wakes;
+	struct list in_wakes; /* or in ghosts */
+	struct timer timer;   /* as a ghost */
 	struct task *mapping; /* makes the call that adds an area */
 	struct task *lifting; /* steps in place, with all others held */
 	uint64_t call_from;   /* where system calls can be made; 0: not known */
@@ -60,6 +61,10 @@ void space_enter(struct space *s, struct process *p);
  * no trap of the parent is left.
  */
 void space_of_child(struct process *child, struct process *parent, enum backend_kind kind);
+
+/* ... of one whose parent, whoever it was, has died without a word. */
+void space_of_orphan(struct engine *e, pid_t tid);
+void space_free_ghosts(struct engine *e);
 
 /* The site at @addr whether planted or not; NULL. */
 struct trap_site *space_site(const struct space *s, uint64_t addr);

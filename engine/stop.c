@@ -330,7 +330,7 @@ static void settle(struct task *t, struct backend_event *ev)
 
 	regs_forget(t);
 	t->in_vfork = false;
-	past_lifted(t);
+	past_lifted(t, ev->kind != BACKEND_EXEC);
 	if (!same_place)
 		t->passed = 0;
 	past_forget_unfinished(t, ev->sp);

@@ -228,6 +228,57 @@ static void answer_offer(struct world *w)
 		}
 }
 
+/* A breakpoint where the tasks come by; now and then one is taken away. */
+static void plant(struct world *w, struct client *c, unsigned mode)
+{
+	unsigned bits = input_byte(&w->in);
+	struct wire_break m = { .mode = mode,
+				.flags = bits & 7,
+				.pid = KERNEL_PID + (bits >> 3 & 2),
+				.addr = KERNEL_PLACE(bits >> 5),
+				.ignore = bits >> 3 & 1 };
+	struct wire_writer out;
+
+	wire_writer_init(&out, c->out, sizeof c->out);
+	if (input_byte(&w->in) & 1) {
+		wire_begin(&out, WIRE_CLEAR, 0, 5);
+		wire_put_clear(&out, &(struct wire_clear){ bits & 15 });
+		wire_finish(&out);
+	}
+	wire_begin(&out, WIRE_BREAK, 0, 5);
+	wire_put_break(&out, &m);
+	wire_finish(&out);
+	c->used = out.used;
+	send_out(c, -1);
+}
+
+/* Somebody who holds a task has it step. */
+static void step_held(struct world *w)
+{
+	unsigned bits = input_byte(&w->in), skip = bits & 3;
+	struct task *t;
+	size_t at = 0;
+
+	while ((t = map_walk(&w->engine->tasks_by_id, &at)) != NULL)
+		for (size_t i = 0; i < t->rules.count; i++) {
+			struct rules_party *p = &t->rules.parties[i];
+			struct client *c = owner(w, session_by_id(w->engine, p->session));
+			struct wire_step m = { t->id, 1 + (bits >> 2) % 3, KERNEL_PLACE(0),
+					       KERNEL_PLACE(4) };
+			struct wire_writer out;
+
+			if (p->holds == 0 || c == NULL || skip--)
+				continue;
+			wire_writer_init(&out, c->out, sizeof c->out);
+			wire_begin(&out, WIRE_STEP, WIRE_REQUEST_NO_REPLY, 6);
+			wire_put_step(&out, &m);
+			wire_finish(&out);
+			c->used = out.used;
+			send_out(c, -1);
+			return;
+		}
+}
+
 /* Wide subscriptions, which bytes alone would hardly make. */
 static void subscribe_widely(struct world *w, struct client *c)
 {
@@ -235,6 +286,10 @@ static void subscribe_widely(struct world *w, struct client *c)
 	struct wire_syscalls calls = { .phases = 1 + (bits >> 1) % 3, .mode = mode };
 	struct wire_writer out;
 
+	if ((bits & 0xc0) == 0x40) {
+		plant(w, c, mode);
+		return;
+	}
 	wire_writer_init(&out, c->out, sizeof c->out);
 	if (bits & 0x80) {
 		memset(calls.bits, 0xff, sizeof calls.bits);
@@ -342,7 +397,10 @@ static void step(struct world *w)
 		fail_something(w);
 		break;
 	case 11:
-		drop_taken(w);
+		if (op & 0x20)
+			step_held(w);
+		else
+			drop_taken(w);
 		break;
 	default:
 		kernel_step(&w->kernel, &w->in);
@@ -369,7 +427,9 @@ static void all_is_let_go(struct world *w)
 	settle(w);
 	FUZZ_CHECK(w->engine->sessions_by_id.count == 1);
 	FUZZ_CHECK(w->engine->conn_count == 1);
+	FUZZ_CHECK(w->engine->spaces_used <= w->engine->processes.count);
 	check_let_go(w->engine, w->kernel.fake);
+	kernel_check_clean(&w->kernel);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -129,6 +129,9 @@ static void begin_fork(struct kernel *k, struct fake_task *t, struct input *in)
 	child = fake_add(k->fake, kt->fork_kind == BACKEND_CLONE ? t->pid : kt->child, kt->child);
 	child->attached = true;
 	child->parent = t->pid;
+	if (child->pid != t->pid && fake_memory(k->fake, child->pid) &&
+	    fake_memory(k->fake, t->pid))
+		memcpy(fake_memory(k->fake, child->pid), fake_memory(k->fake, t->pid), FAKE_MEMORY);
 	facts(k, child)->newborn = true;
 	if (input_byte(in) & 1)
 		fork_event(k, t);
@@ -155,6 +158,8 @@ static void exec(struct kernel *k, struct fake_task *t)
 			fake_push_dead(k->fake, o->tid, 0);
 	}
 	facts(k, t)->in_call = false;
+	if (fake_memory(k->fake, pid))
+		memset(fake_memory(k->fake, pid), 0, FAKE_MEMORY);
 	fake_push_exec(k->fake, pid, former);
 }
 
@@ -188,6 +193,40 @@ static void call_event(struct kernel *k, struct fake_task *t, struct input *in)
 	fake_push(k->fake, &ev);
 }
 
+/* Runs into the trap at one of the places, if there is one. */
+static void come_by(struct kernel *k, struct fake_task *t, struct input *in)
+{
+	const uint8_t *memory = fake_memory(k->fake, t->pid);
+	unsigned place = input_below(in, KERNEL_PLACES);
+
+	if (memory != NULL && memory[2 * place] == KERNEL_TRAP)
+		fake_push_trap(k->fake, t->tid, BACKEND_TRAP_CODE, KERNEL_PLACE(place) + 1);
+}
+
+void kernel_check_clean(struct kernel *k)
+{
+	for (int i = 0; i < k->fake->top; i++) {
+		const struct fake_task *t = &k->fake->tasks[i];
+		const uint8_t *memory = t->tid ? fake_memory(k->fake, t->pid) : NULL;
+
+		for (unsigned place = 0; memory != NULL && place < KERNEL_PLACES; place++)
+			FUZZ_CHECK(memory[2 * place] != KERNEL_TRAP);
+	}
+}
+
+/* One that makes a call for the engine does nothing else, but can be killed. */
+static void act_in_call(struct kernel *k, struct fake_task *t, unsigned what, struct input *in)
+{
+	if (what == 13)
+		kill_process(k, t->pid, in);
+	else if (what == 12)
+		die(k, t, SIGKILL);
+	else if (t->how == BACKEND_SYSCALLS && !(t->interrupted && what >= 14))
+		call_event(k, t, in);
+	else
+		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+}
+
 /* What a task under trace that runs may do. */
 static void act(struct kernel *k, struct fake_task *t, struct input *in)
 {
@@ -207,6 +246,10 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 		die(k, t, SIGKILL);
 		return;
 	}
+	if (t->called_at != BACKEND_NONE) {
+		act_in_call(k, t, what, in);
+		return;
+	}
 	if (t->how == BACKEND_LISTEN && kt->job_stopped) {
 		if (t->interrupted && what < 8) {
 			fake_push_kind(k->fake, t->tid, BACKEND_JOB_STOP);
@@ -218,6 +261,11 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 		return;
 	}
 	kt->job_stopped = false;
+	if (t->how == BACKEND_STEP && what < 8) {
+		fake_push_trap(k->fake, t->tid, BACKEND_TRAP_STEP,
+			       KERNEL_PLACE(input_below(in, KERNEL_PLACES)));
+		return;
+	}
 	switch (what) {
 	case 0:
 	case 1:
@@ -259,7 +307,10 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 	case 13:
 		kill_process(k, t->pid, in);
 		break;
-	default:
+	case 14:
+	case 15:
+		if (!t->interrupted && what == 15)
+			come_by(k, t, in);
 		if (t->interrupted)
 			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
 	}

@@ -7,6 +7,10 @@
 #include "test/fuzz/fuzz.h"
 
 #define KERNEL_PID 100
+/* Eight places by which all tasks come; instructions of two bytes. */
+#define KERNEL_PLACE(i) (FAKE_MEMORY_AT + 2 * (uint64_t)(i))
+#define KERNEL_PLACES 8
+#define KERNEL_TRAP 0xcc
 
 /* What the fake backend's task does not say, by index in fake.tasks. */
 struct kernel_task {
@@ -29,6 +33,8 @@ void kernel_init(struct kernel *k, struct fake *f);
 void kernel_step(struct kernel *k, struct input *in);
 /* No fork stays unreported for as long as a second. */
 void kernel_report_forks(struct kernel *k);
+/* No trap is left in any memory. */
+void kernel_check_clean(struct kernel *k);
 /* Everybody is about to do what was asked of it: forks are reported, interrupts heeded. */
 void kernel_finish(struct kernel *k);
 
