@@ -100,7 +100,7 @@ int process_refresh(struct breaker *b, struct field *f, struct process *p)
 			       : complain(EXIT_FAILURE, "the modules of process %d: %s",
 					  (int)p->pid, strerror(-r));
 	}
-	unwinder_changed(p->unwinder);
+	unwinder_changed(p->unwinder, &p->modules);
 	drop_gone(f, p);
 	linker_follow(f, p);
 	for (size_t i = 0; i < p->modules.count && !status; i++)

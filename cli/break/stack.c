@@ -10,7 +10,7 @@ int stack_frames(const struct hit *hit, struct frame frames[FRAMES_MAX])
 	if (!p)
 		return 0;
 	if (!p->unwinder)
-		p->unwinder = unwinder_new(hit->field->session, ev->pid);
+		p->unwinder = unwinder_new(hit->field->session, ev->pid, &p->modules);
 	if (!p->unwinder)
 		return 0;
 	return unwinder_frames(p->unwinder, ev->task, ev->tid, ev->pc, frames, FRAMES_MAX);

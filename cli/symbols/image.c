@@ -103,7 +103,7 @@ static bool read_header(struct image *image)
 	return true;
 }
 
-static bool report(struct image *image, int fd)
+static bool report(struct image *image)
 {
 	static char *debug_path = NULL; /* the default: /usr/lib/debug and beside the file */
 	static const Dwfl_Callbacks callbacks = {
@@ -113,13 +113,18 @@ static bool report(struct image *image, int fd)
 		.debuginfo_path = &debug_path,
 	};
 
-	image->dwfl = dwfl_begin(&callbacks);
-	if (!image->dwfl)
+	int fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
+
+	image->dwfl = fd < 0 ? NULL : dwfl_begin(&callbacks);
+	if (image->dwfl) {
+		dwfl_report_begin(image->dwfl);
+		image->module =
+			dwfl_report_elf(image->dwfl, image_name(image), image->path, fd, 0, true);
+	}
+	if (!image->module) {
+		close(fd);
 		return false;
-	dwfl_report_begin(image->dwfl);
-	image->module = dwfl_report_elf(image->dwfl, image_name(image), image->path, fd, 0, true);
-	if (!image->module)
-		return false;
+	}
 	dwfl_report_end(image->dwfl, NULL, NULL);
 	return read_header(image);
 }
@@ -127,6 +132,8 @@ static bool report(struct image *image, int fd)
 static void image_free(struct image *image)
 {
 	dwfl_end(image->dwfl);
+	if (image->fd >= 0)
+		close(image->fd);
 	free(image->path);
 	free(image);
 }
@@ -152,13 +159,14 @@ struct image *image_open(struct cotrace *s, pid_t pid, const struct mapping *map
 	if (fd < 0)
 		return NULL;
 	image = calloc(1, sizeof *image);
-	if (image)
-		image->path = strdup(map->name);
-	if (!image || !image->path || !report(image, fd)) {
-		if (!image || !image->module)
-			close(fd);
-		if (image)
-			image_free(image);
+	if (!image) {
+		close(fd);
+		return NULL;
+	}
+	image->fd = fd;
+	image->path = strdup(map->name);
+	if (!image->path || !report(image)) {
+		image_free(image);
 		return NULL;
 	}
 	image->device = device;

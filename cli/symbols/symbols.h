@@ -17,6 +17,7 @@ struct image {
 	char *path; /* as the process names it */
 	uint64_t device, inode;
 	unsigned users;
+	int fd;
 	enum cotrace_arch arch;
 	unsigned word; /* bytes of a pointer */
 	Dwfl *dwfl;

@@ -2,8 +2,10 @@
 #include "cli/symbols/unwind.h"
 
 #include <dwarf.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct unwinder {
 	struct cotrace *session;
@@ -86,18 +88,26 @@ static const Dwfl_Thread_Callbacks threads = {
 	.set_initial_registers = load_registers,
 };
 
-static bool report(struct unwinder *u)
+/* The files that were opened for their symbols, also those that have been replaced since. */
+static bool report(struct unwinder *u, const struct modules *m)
 {
 	dwfl_report_begin(u->dwfl);
-	return dwfl_linux_proc_report(u->dwfl, u->pid) == 0 &&
-	       dwfl_report_end(u->dwfl, NULL, NULL) == 0;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct image *image = m->v[i].image;
+		int fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
+
+		if (fd >= 0 && !dwfl_report_elf(u->dwfl, image_name(image), image->path, fd,
+						m->v[i].bias, true))
+			close(fd);
+	}
+	return dwfl_report_end(u->dwfl, NULL, NULL) == 0;
 }
 
-struct unwinder *unwinder_new(struct cotrace *s, pid_t pid)
+struct unwinder *unwinder_new(struct cotrace *s, pid_t pid, const struct modules *m)
 {
 	static char *debug_path = NULL;
 	static const Dwfl_Callbacks callbacks = {
-		.find_elf = dwfl_linux_proc_find_elf,
+		.find_elf = dwfl_build_id_find_elf,
 		.find_debuginfo = dwfl_standard_find_debuginfo,
 		.debuginfo_path = &debug_path,
 	};
@@ -106,7 +116,7 @@ struct unwinder *unwinder_new(struct cotrace *s, pid_t pid)
 	if (!u)
 		return NULL;
 	*u = (struct unwinder){ .session = s, .pid = pid, .dwfl = dwfl_begin(&callbacks) };
-	if (u->dwfl && report(u))
+	if (u->dwfl && report(u, m))
 		return u;
 	unwinder_free(u);
 	return NULL;
@@ -121,10 +131,10 @@ void unwinder_free(struct unwinder *u)
 	free(u);
 }
 
-void unwinder_changed(struct unwinder *u)
+void unwinder_changed(struct unwinder *u, const struct modules *m)
 {
 	if (u)
-		report(u);
+		report(u, m);
 }
 
 static int take_frame(Dwfl_Frame *state, void *arg)

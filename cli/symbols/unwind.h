@@ -13,11 +13,11 @@ struct frame {
 
 struct unwinder;
 
-/* For a process of the session. NULL: its modules cannot be read. */
-struct unwinder *unwinder_new(struct cotrace *s, pid_t pid);
+/* For a process of the session with these modules. NULL: no memory. */
+struct unwinder *unwinder_new(struct cotrace *s, pid_t pid, const struct modules *m);
 void unwinder_free(struct unwinder *u);
-/* The process has loaded or unloaded modules, or another program. */
-void unwinder_changed(struct unwinder *u);
+/* The process has loaded or unloaded modules. */
+void unwinder_changed(struct unwinder *u, const struct modules *m);
 /*
  * The frames of a held task that stands at @pc, the innermost first. Returns how many of at
  * most @max were found before the unwinder could not go on, at least one.
