@@ -20,7 +20,7 @@
 #include "base/map.h"
 #include "engine/backend.h"
 #include "engine/queue.h"
-#include "engine/rules.h"
+#include "rules/rules.h"
 #include "engine/timer.h"
 #include "wire/wire.h"
 

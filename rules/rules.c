@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/rules.h"
+#include "rules/rules.h"
 
 #include <assert.h>
 #include <errno.h>

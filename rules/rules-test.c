@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/rules.h"
+#include "rules/rules.h"
 
 #define SESSIONS 6 /* ids 1..6 */
 #define ALL_HOLDS (RULES_HOLD_ASKED | RULES_HOLD_OFFER | RULES_HOLD_QUEUE)

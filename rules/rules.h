@@ -8,8 +8,8 @@
  * they attached. A stop is asked along the row, one session at a time: from program to
  * kernel when it is on its way into the kernel (R2).
  */
-#ifndef ENGINE_RULES_H
-#define ENGINE_RULES_H
+#ifndef RULES_RULES_H
+#define RULES_RULES_H
 
 #include <stdbool.h>
 #include <stddef.h>
