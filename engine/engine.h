@@ -56,7 +56,7 @@ struct engine {
 	size_t spaces_used; /* spaces whose tasks may carry traps of the engine */
 	uint64_t last_breakpoint;
 	struct list ghosts; /* spaces that everybody has left a moment ago */
-	struct list wakes; /* spaces whose tasks may go on */
+	struct list wakes;  /* spaces whose tasks may go on */
 	size_t conn_count;
 	int fds_max; /* fds from here on are kept free, for what must not fail */
 	struct list waiters;
