@@ -91,6 +91,23 @@ enum backend_resume {
 
 enum backend_disposition { BACKEND_SIG_DEFAULT, BACKEND_SIG_IGNORED, BACKEND_SIG_HANDLED };
 
+/* What a debug register, number of its place, is to catch. */
+#define BACKEND_DEBUG_MAX 8
+#define BACKEND_DEBUG_BYTES 8 /* the most that one can watch */
+
+enum backend_debug_kind {
+	BACKEND_DEBUG_NONE = 0,
+	BACKEND_DEBUG_EXECUTE, /* before the instruction; going on from there does not hit it again */
+	BACKEND_DEBUG_WRITE,
+	BACKEND_DEBUG_ACCESS
+};
+
+struct backend_debug {
+	uint64_t addr;
+	uint32_t length; /* a power of two that @addr is a multiple of; EXECUTE: 1 */
+	uint32_t kind;
+};
+
 struct backend;
 
 struct backend_ops {
@@ -188,6 +205,19 @@ struct backend_ops {
 	 */
 	int (*call_end)(struct backend *b, pid_t tid, const struct backend_event *ev,
 			enum backend_resume *how);
+	/* How many debug registers a task has, at most BACKEND_DEBUG_MAX. */
+	unsigned (*debug_count)(struct backend *b);
+	/*
+	 * The task stands: its registers are @now from here on, were @before. -ENOSPC or -EBUSY
+	 * somebody else has them; -EINVAL an address that cannot be watched. On failure they
+	 * are as before.
+	 */
+	int (*debug_set)(struct backend *b, pid_t tid, const struct backend_debug *before,
+			 const struct backend_debug *now);
+	/* Which of them, as bits, have been hit since this was last asked. */
+	unsigned (*debug_hits)(struct backend *b, pid_t tid);
+	/* The breakpoint of a debug register at its pc is not to hit when it runs on. */
+	int (*debug_pass)(struct backend *b, pid_t tid);
 	/* Where the task stands. */
 	int (*where)(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp);
 	/* The architecture the task runs now; 0 if not known. */

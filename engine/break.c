@@ -40,6 +40,7 @@ static void leave_site(struct breakpoint *b)
 void break_remove(struct breakpoint *b)
 {
 	leave_site(b);
+	watch_leave(b);
 	list_remove(&b->in_session);
 	list_remove(&b->in_process);
 	if (b->flags & COTRACE_BREAK_REPLANT)
@@ -88,7 +89,7 @@ void break_exec(struct process *p, bool gone)
 	list_for_each (&p->breakpoints, node, after) {
 		struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
 
-		/* The memory is gone, and with it the site. */
+		/* The memory is gone, and with it the site; debug registers are not memory. */
 		list_remove(&b->in_site);
 		b->site = NULL;
 		if (gone || !(b->flags & COTRACE_BREAK_REPLANT))
@@ -98,9 +99,12 @@ void break_exec(struct process *p, bool gone)
 
 bool break_follows_maps(const struct process *p)
 {
-	list_for_each (&p->breakpoints, node, after)
-		if (list_entry(node, struct breakpoint, in_process)->flags & COTRACE_BREAK_REPLANT)
+	list_for_each (&p->breakpoints, node, after) {
+		const struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
+
+		if ((b->flags & COTRACE_BREAK_REPLANT) && !watch_is(b->kind))
 			return true;
+	}
 	return false;
 }
 
@@ -118,7 +122,7 @@ void break_replant(struct process *p)
 	list_for_each (&p->breakpoints, node, after) {
 		struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
 
-		if (!(b->flags & COTRACE_BREAK_REPLANT))
+		if (!(b->flags & COTRACE_BREAK_REPLANT) || watch_is(b->kind))
 			continue;
 		if (b->site == NULL)
 			join_site(b);
@@ -147,6 +151,8 @@ static struct breakpoint *copy_of(const struct breakpoint *b)
 	*c = *b;
 	c->in_session = c->in_process = c->in_site = (struct list){ 0 };
 	c->site = NULL;
+	c->watch = NULL;
+	c->pending = false;
 	c->condition = (struct expression){ 0 };
 	memset(c->values, 0, sizeof c->values);
 	if (b->condition.code != NULL)
@@ -167,6 +173,11 @@ static void enlist(struct breakpoint *b)
 	b->session->breakpoint_count++;
 }
 
+static int join(struct breakpoint *b)
+{
+	return watch_is(b->kind) ? watch_join(b) : join_site(b);
+}
+
 void break_inherit(struct process *child, const struct process *parent)
 {
 	list_for_each (&parent->breakpoints, node, after) {
@@ -182,7 +193,7 @@ void break_inherit(struct process *child, const struct process *parent)
 		c->process = child;
 		c->hits = 0;
 		enlist(c);
-		if (join_site(c) < 0 && !(c->flags & COTRACE_BREAK_REPLANT))
+		if (join(c) < 0 && (watch_is(c->kind) || !(c->flags & COTRACE_BREAK_REPLANT)))
 			break_remove(c);
 	}
 }
@@ -238,6 +249,9 @@ static int check_break(const struct request *rq, const struct wire_break *m,
 	    (m->mode != COTRACE_NOTE && m->mode != COTRACE_STOP) || (m->flags & ~flags) ||
 	    m->values > COTRACE_BREAK_VALUES_MAX)
 		return -EINVAL;
+	if ((m->kind == COTRACE_WATCH_WRITE || m->kind == COTRACE_WATCH_ACCESS) &&
+	    (m->length < 1 || m->length > BACKEND_DEBUG_BYTES || m->addr > UINT64_MAX - m->length))
+		return -EINVAL;
 	return rq->session->breakpoint_count >= BREAKPOINTS_MAX ? -E2BIG : 0;
 }
 
@@ -262,10 +276,11 @@ static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64
 				  .task = m->task,
 				  .ignore = m->ignore };
 	b->id = ++p->engine->last_breakpoint;
+	b->pending = watch_is(b->kind) && !(rq->header->flags & WIRE_REQUEST_NO_REPLY);
 	enlist(b);
 	r = take_expressions(rq, m, b);
 	if (r == 0)
-		r = b->kind == COTRACE_BREAK_SOFTWARE ? join_site(b) : -ENODEV;
+		r = join(b);
 	if (r == -EFAULT && (b->flags & COTRACE_BREAK_REPLANT))
 		r = 0;
 	*id = b->id;
@@ -274,6 +289,49 @@ static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64
 	else if (b->flags & COTRACE_BREAK_REPLANT)
 		process_interests(p);
 	return r;
+}
+
+static struct breakpoint *by_id(struct session *s, uint64_t id)
+{
+	list_for_each (&s->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
+
+		if (b->id == id)
+			return b;
+	}
+	return NULL;
+}
+
+int break_effective(struct session *s, uint64_t id)
+{
+	struct breakpoint *b = by_id(s, id);
+	int r;
+
+	if (b == NULL)
+		return -ESRCH; /* it has ended with its program */
+	r = b->refused;
+	b->refused = 0;
+	if (r < 0 && watch_step_instead(b) == 0)
+		return -EINPROGRESS;
+	b->pending = false;
+	if (r < 0)
+		break_remove(b);
+	return r;
+}
+
+/* Whether the answer has to wait. */
+static bool is_awaited(struct request *rq, uint64_t id, int *error)
+{
+	struct engine *e = rq->conn->engine;
+
+	if (*error == 0 && e->pokes == 0)
+		*error = break_effective(rq->session, id);
+	if (*error != 0 && *error != -EINPROGRESS)
+		return false;
+	if (e->pokes && waiter_add_break(rq->conn, id, rq->header->cookie) == 0)
+		return true;
+	*error = break_effective(rq->session, id);
+	return false;
 }
 
 void request_break(struct request *rq, const struct wire_break *m)
@@ -286,6 +344,8 @@ void request_break(struct request *rq, const struct wire_break *m)
 		request_done(rq, reply.error);
 		return;
 	}
+	if (watch_is(m->kind) && is_awaited(rq, reply.id, &reply.error))
+		return;
 	w = conn_reply_begin(rq->conn, WIRE_R_BREAK, rq->header->cookie, -1);
 	if (w == NULL)
 		return;
@@ -295,19 +355,22 @@ void request_break(struct request *rq, const struct wire_break *m)
 
 void request_clear(struct request *rq, const struct wire_clear *m)
 {
+	struct breakpoint *b = by_id(rq->session, m->id);
 	int r = request_may_change(rq);
-	bool found = false;
 
-	if (r == 0)
-		list_for_each (&rq->session->breakpoints, node, after) {
-			struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
+	if (r == 0 && b == NULL)
+		r = -ENOENT;
+	/* Under the same id children may have inherited it. */
+	for (; r == 0 && b != NULL; b = by_id(rq->session, m->id))
+		break_remove(b);
+	request_done(rq, r);
+}
 
-			if (b->id != m->id)
-				continue;
-			found = true;
-			break_remove(b);
-		}
-	request_done(rq, r == 0 && !found ? -ENOENT : r);
+static uint32_t planted(const struct breakpoint *b)
+{
+	if (b->watch == NULL)
+		return b->site && b->site->planted;
+	return b->watch->stepped ? COTRACE_PLANTED_STEPPING : 1;
 }
 
 void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
@@ -323,13 +386,8 @@ void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
 	wire_put_r_breakpoints(w, &reply);
 	list_for_each (&rq->session->breakpoints, node, after) {
 		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
-		struct wire_break_info info = { b->id,
-						b->addr,
-						b->hits,
-						b->process->pid,
-						b->kind,
-						b->length,
-						b->site && b->site->planted };
+		struct wire_break_info info = { b->id,	 b->addr,   b->hits,   b->process->pid,
+						b->kind, b->length, planted(b) };
 
 		reply.total++;
 		if (b->id <= m->after || reply.count >= PAGE)

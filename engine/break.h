@@ -5,6 +5,7 @@
 
 #include "engine/event.h"
 #include "engine/space.h"
+#include "engine/watch.h"
 
 struct expression {
 	uint8_t *code; /* NULL: none */
@@ -17,7 +18,10 @@ struct breakpoint {
 	uint64_t id;
 	struct session *session;
 	struct process *process;
-	struct trap_site *site;
+	struct trap_site *site; /* SOFTWARE */
+	struct watch *watch;	/* the others */
+	bool pending;		/* its owner waits until all tasks have it */
+	int refused;		/* ... and some cannot: why */
 	uint32_t kind, mode, flags, length;
 	uint64_t addr, task, ignore, hits;
 	struct expression condition;
@@ -40,6 +44,12 @@ bool break_follows_maps(const struct process *p);
 void break_after_call(const struct task *t);
 /* Memory of @p may have been mapped anew: plants what waits, and what was lost. */
 void break_replant(struct process *p);
+
+/*
+ * Tasks have been reached. 0; -EINPROGRESS: others are to be; or why the breakpoint @id is not
+ * set after all.
+ */
+int break_effective(struct session *s, uint64_t id);
 
 /* hit.c */
 /* A trap instruction was executed: ours (true; the task stands there), or the program's. */

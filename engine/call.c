@@ -302,6 +302,10 @@ static void entering(struct call *c, const struct backend_event *ev)
 		at_entry(c, ev);
 		return;
 	}
+	if (ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_DEBUG) {
+		go(c, BACKEND_SYSCALLS); /* it has not reached what it is to execute */
+		return;
+	}
 	if (is_signal(ev) && !was_sent(ev)) {
 		c->error = -EPERM; /* the program itself does not let it through */
 		come_back(c, ev);

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/break.h"
 #include "engine/call.h"
 #include "engine/event.h"
 #include "engine/session.h"
@@ -200,11 +201,30 @@ void conn_reply_done(struct conn *c, unsigned request, uint64_t cookie, int erro
 
 /* ---- Replies that wait ---- */
 
+static void waited_long_enough(struct timer *timer);
+
+static void answer_break(const struct waiter *w, int error)
+{
+	struct wire_r_break reply = { error, w->breakpoint };
+	struct wire_writer *out = conn_reply_begin(w->conn, WIRE_R_BREAK, w->cookie, -1);
+
+	if (out == NULL)
+		return;
+	wire_put_r_break(out, &reply);
+	conn_reply_finish(w->conn);
+}
+
 static void answer(struct waiter *w)
 {
 	struct wire_r_stop stop = { 0, (uint32_t)w->session->unstood };
+	struct engine *e = w->conn->engine;
 	struct wire_writer *out;
+	int error = w->request == WIRE_BREAK ? break_effective(w->session, w->breakpoint) : 0;
 
+	if (error == -EINPROGRESS && e->pokes) {
+		timer_set(&e->timers, &w->timer, clock_now_ns() + EFFECTIVE_NS, waited_long_enough);
+		return;
+	}
 	list_remove(&w->in_engine);
 	timer_cancel(&w->timer);
 	w->conn->waiters--;
@@ -214,6 +234,8 @@ static void answer(struct waiter *w)
 			wire_put_r_stop(out, &stop);
 			conn_reply_finish(w->conn);
 		}
+	} else if (w->request == WIRE_BREAK) {
+		answer_break(w, error == -EINPROGRESS ? 0 : error);
 	} else {
 		conn_reply_done(w->conn, w->request, w->cookie, 0);
 	}
@@ -225,12 +247,13 @@ static void waited_long_enough(struct timer *timer)
 	answer(list_entry(timer, struct waiter, timer));
 }
 
-int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadline)
+static struct waiter *add_waiter(struct conn *c, unsigned request, uint64_t cookie,
+				 uint64_t deadline)
 {
 	struct waiter *w = c->waiters < WAITERS_MAX ? calloc(1, sizeof *w) : NULL;
 
 	if (w == NULL)
-		return -ENOMEM;
+		return NULL;
 	c->waiters++;
 	w->conn = c;
 	w->session = c->session;
@@ -239,6 +262,21 @@ int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadl
 	list_append(&c->engine->waiters, &w->in_engine);
 	if (deadline != CLOCK_NEVER)
 		timer_set(&c->engine->timers, &w->timer, deadline, waited_long_enough);
+	return w;
+}
+
+int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadline)
+{
+	return add_waiter(c, request, cookie, deadline) ? 0 : -ENOMEM;
+}
+
+int waiter_add_break(struct conn *c, uint64_t id, uint64_t cookie)
+{
+	struct waiter *w = add_waiter(c, WIRE_BREAK, cookie, clock_now_ns() + EFFECTIVE_NS);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->breakpoint = id;
 	return 0;
 }
 

@@ -27,8 +27,12 @@ void conn_reply_finish(struct conn *c);
 /* The plain reply to @request. */
 void conn_reply_done(struct conn *c, unsigned request, uint64_t cookie, int error);
 
+#define EFFECTIVE_NS (CLOCK_SECOND / 5) /* who has not stood by then runs no instruction */
+
 /* Replies to come when something has happened. */
 int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadline);
+/* For the BREAK of @id. */
+int waiter_add_break(struct conn *c, uint64_t id, uint64_t cookie);
 void waiters_check(struct engine *e);
 void waiters_drop(struct engine *e, const struct session *s);
 void waiters_drop_conn(struct engine *e, const struct conn *c);

@@ -11,6 +11,7 @@
 #include "engine/session.h"
 #include "engine/space.h"
 #include "engine/task.h"
+#include "engine/watch.h"
 
 #define REGSET_MAX 16384
 
@@ -270,6 +271,7 @@ void request_memory_write(struct request *rq, const struct wire_memory_write *m)
 	reply.error = n < 0 ? (int32_t)n : 0;
 	reply.written = n > 0 ? (uint32_t)n : 0;
 	if (n > 0) {
+		watch_written(p, m->addr, (size_t)n);
 		event_changed(p, rq->session, NULL, COTRACE_CHANGE_MEMORY, m->addr, (uint64_t)n);
 		memory_changed(rq->session);
 	}

@@ -198,7 +198,8 @@ static bool let_go_softly(struct engine *e)
 {
 	uint64_t until = clock_now_ns() + LEAVE_NS;
 
-	for (unsigned turn = 0; e->stopping_at_calls || e->disturbed || e->spaces_used || e->calls;
+	for (unsigned turn = 0;
+	     e->stopping_at_calls || e->disturbed || e->spaces_used || e->armed || e->calls;
 	     turn++) {
 		struct process *p;
 		size_t at = 0;

@@ -53,6 +53,7 @@ struct engine {
 	size_t pokes;	  /* tasks interrupted so that a subscription takes effect */
 	size_t disturbed; /* tasks that are */
 	size_t stopping_at_calls;
+	size_t armed;	    /* tasks with debug registers in use */
 	size_t spaces_used; /* spaces whose tasks may carry traps of the engine */
 	uint64_t last_breakpoint;
 	struct list ghosts; /* spaces that everybody has left a moment ago */
@@ -74,6 +75,11 @@ struct process {
 	size_t task_count;
 	struct list covers; /* sessions whose target it is in */
 	struct list breakpoints;
+	struct list watches;
+	struct backend_debug debug[BACKEND_DEBUG_MAX]; /* what its tasks are to have armed */
+	unsigned debug_users[BACKEND_DEBUG_MAX];
+	uint64_t debug_version; /* changes of that */
+	unsigned stepped;	/* watches that are in no registers */
 	struct space *space;
 	struct list in_space;
 	uint64_t generation;		       /* programs it has run */
@@ -164,6 +170,14 @@ struct task {
 	bool lifted;			   /* it steps in place, the trap is out */
 	bool lift_due;			   /* others had their time to stand */
 	bool in_vfork;			   /* it waits for its child */
+
+	/* Debug registers: watch.c, struck.c. */
+	struct backend_debug armed[BACKEND_DEBUG_MAX];
+	bool is_armed;
+	uint64_t debug_version; /* of the process, at the last attempt */
+	struct struck *struck;	/* hit on the way to this stop */
+	size_t struck_count;
+	bool struck_told; /* ... as this stop, and not as one after it */
 
 	bool announced;	   /* every session has its parent's event */
 	bool must_not_run; /* it could not be taken in */
@@ -262,7 +276,8 @@ struct waiter {
 	struct conn *conn;
 	struct session *session;
 	uint64_t cookie;
-	unsigned request; /* STOP, or a subscription that is to take effect */
+	unsigned request;    /* STOP, or a subscription that is to take effect */
+	uint64_t breakpoint; /* BREAK */
 	struct timer timer;
 };
 

@@ -52,6 +52,9 @@ static void put_payload(struct wire_writer *w, const struct event *ev)
 	case COTRACE_EVENT_BREAKPOINT:
 		wire_put_e_breakpoint(w, &ev->breakpoint);
 		break;
+	case COTRACE_EVENT_WATCHPOINT:
+		wire_put_e_watchpoint(w, &ev->watchpoint);
+		break;
 	case COTRACE_EVENT_STEP:
 		wire_put_e_step(w, &ev->step);
 		break;
@@ -99,9 +102,14 @@ static bool is_note(const struct event *ev)
 	       ev->kind < COTRACE_EVENT_LOST;
 }
 
+static bool is_hit(const struct event *ev)
+{
+	return ev->kind == COTRACE_EVENT_BREAKPOINT || ev->kind == COTRACE_EVENT_WATCHPOINT;
+}
+
 static bool has_captures(const struct session *s, const struct event *ev)
 {
-	if (ev->kind == COTRACE_EVENT_BREAKPOINT)
+	if (is_hit(ev))
 		return ev->task->hit->value_count != 0;
 	return (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY ||
 		ev->kind == COTRACE_EVENT_SYSCALL_EXIT) &&
@@ -124,9 +132,8 @@ static uint64_t put(struct session *s, struct event *ev, uint64_t now)
 	wire_put_event_head(w, &head);
 	put_payload(w, ev);
 	if (captures) {
-		head.captured = ev->kind == COTRACE_EVENT_BREAKPOINT
-					? hit_values((struct task *)ev->task, w)
-					: capture_take(s, ev->task, w);
+		head.captured = is_hit(ev) ? hit_values((struct task *)ev->task, w)
+					   : capture_take(s, ev->task, w);
 		end = w->used;
 		w->used = head_at;
 		wire_put_event_head(w, &head);
@@ -233,7 +240,7 @@ enum cotrace_mode event_interest(const struct session *s, const struct task *t)
 		mode = s->signal_stop & bit   ? COTRACE_STOP
 		       : s->signal_note & bit ? COTRACE_NOTE
 					      : COTRACE_OFF;
-	} else if (t->kind == COTRACE_EVENT_BREAKPOINT) {
+	} else if (t->kind == COTRACE_EVENT_BREAKPOINT || t->kind == COTRACE_EVENT_WATCHPOINT) {
 		mode = hit_interest((struct session *)s, (struct task *)t);
 	} else if (t->kind == COTRACE_EVENT_STEP) {
 		mode = stepped(s, t) ? COTRACE_STOP : COTRACE_OFF;
@@ -311,6 +318,23 @@ static void child_record(const struct task *t, struct wire_e_child *out)
 	}
 }
 
+/* One instruction can hit several, of different kinds. */
+static void hit_record(const struct task *t, struct event *ev)
+{
+	const struct breakpoint *b = t->hit;
+	const struct struck *s = struck_of(t, b);
+
+	ev->flags = 0;
+	if (s == NULL || s->kind == BACKEND_DEBUG_EXECUTE) {
+		ev->kind = COTRACE_EVENT_BREAKPOINT;
+		ev->breakpoint = (struct wire_e_breakpoint){ b->id, b->hits };
+		return;
+	}
+	ev->kind = COTRACE_EVENT_WATCHPOINT;
+	ev->watchpoint = (struct wire_e_watchpoint){ b->id,	b->hits,  s->addr,
+						     s->before, s->after, s->length };
+}
+
 void event_of_stop(const struct task *t, struct event *ev)
 {
 	*ev = EVENT(t->kind, t);
@@ -341,8 +365,8 @@ void event_of_stop(const struct task *t, struct event *ev)
 		ev->job.signo = t->ev.job.signo;
 		break;
 	case COTRACE_EVENT_BREAKPOINT:
-		ev->breakpoint.id = t->hit->id;
-		ev->breakpoint.hits = t->hit->hits;
+	case COTRACE_EVENT_WATCHPOINT:
+		hit_record(t, ev);
 		break;
 	case COTRACE_EVENT_STEP: /* its kind is the party's */
 		break;

@@ -19,6 +19,7 @@ struct event {
 		struct wire_e_exit exit;
 		struct wire_e_job job;
 		struct wire_e_breakpoint breakpoint;
+		struct wire_e_watchpoint watchpoint;
 		struct wire_e_step step;
 		struct wire_e_stop stop;
 		struct wire_e_changed changed;

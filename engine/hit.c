@@ -120,32 +120,42 @@ static void tell_note(struct session *s, struct task *t)
 	hit_told(t);
 }
 
+/* Another one of @s has been hit: the last one to be told is one that stops. */
+static void add_hit(struct session *s, struct task *t, struct breakpoint *b)
+{
+	struct breakpoint *last = t->hit;
+
+	if (last != NULL) {
+		if (last->mode == COTRACE_STOP && b->mode != COTRACE_STOP) {
+			t->hit = b;
+			b = last;
+		}
+		tell_note(s, t);
+	}
+	t->hit = b;
+}
+
 enum cotrace_mode hit_interest(struct session *s, struct task *t)
 {
 	struct trap_site *site = space_site(t->process->space, t->ev.pc);
-	enum cotrace_mode mode = COTRACE_OFF;
 
 	t->hit = NULL;
-	if (site == NULL)
-		return COTRACE_OFF;
-	list_for_each (&site->breakpoints, node, after) {
-		struct breakpoint *b = list_entry(node, struct breakpoint, in_site), *told = b;
+	if (t->struck_told) {
+		list_for_each (&t->process->breakpoints, node, after) {
+			struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
 
-		if (b->session != s || !triggers(t, b))
-			continue;
-		if (t->hit != NULL) { /* the last one to be told is one that stops */
-			if (b->mode != COTRACE_STOP)
-				b = t->hit;
-			else
-				told = t->hit;
-			t->hit = told;
-			tell_note(s, t);
+			if (b->session == s && struck_of(t, b) && triggers(t, b))
+				add_hit(s, t, b);
 		}
-		t->hit = b;
-		mode = b->mode == COTRACE_STOP || mode == COTRACE_STOP ? COTRACE_STOP
-								       : COTRACE_NOTE;
+	} else if (site != NULL) {
+		list_for_each (&site->breakpoints, node, after) {
+			struct breakpoint *b = list_entry(node, struct breakpoint, in_site);
+
+			if (b->session == s && triggers(t, b))
+				add_hit(s, t, b);
+		}
 	}
-	return mode;
+	return t->hit ? t->hit->mode : COTRACE_OFF;
 }
 
 unsigned hit_values(struct task *t, struct wire_writer *w)

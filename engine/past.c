@@ -92,6 +92,23 @@ static int access_write(void *arg, uint64_t addr, const void *buf, size_t size)
 	return b->ops->memory_store(b, t->tid, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
 }
 
+/* What somebody watches is left to the hardware, which tells of it. */
+static int unwatched_read(void *arg, uint64_t addr, void *buf, size_t size)
+{
+	const struct task *t = arg;
+
+	return watch_concerns(t->process, addr, size, false) ? -EFAULT
+							     : access_read(arg, addr, buf, size);
+}
+
+static int unwatched_write(void *arg, uint64_t addr, const void *buf, size_t size)
+{
+	const struct task *t = arg;
+
+	return watch_concerns(t->process, addr, size, true) ? -EFAULT
+							    : access_write(arg, addr, buf, size);
+}
+
 struct code_access past_access(struct task *t)
 {
 	return (struct code_access){ .arg = t, .read = access_read, .write = access_write };
@@ -99,7 +116,9 @@ struct code_access past_access(struct task *t)
 
 static bool acted_out(struct task *t, const struct trap_site *site)
 {
-	const struct code_access access = past_access(t);
+	const struct code_access access = { .arg = t,
+					    .read = unwatched_read,
+					    .write = unwatched_write };
 	size_t size;
 	uint8_t *set = regs_get(t, &size);
 

@@ -39,6 +39,7 @@ struct process *process_new(struct engine *e, pid_t pid)
 	list_init(&p->covers);
 	list_init(&p->late_exits);
 	list_init(&p->breakpoints);
+	list_init(&p->watches);
 	p->space = NULL;
 	space = space_new(e);
 	if (space == NULL) {
@@ -182,15 +183,8 @@ pid_t process_any_tid(const struct process *p)
  */
 static void change_course(struct process *p)
 {
-	list_for_each (&p->tasks, node, after) {
-		struct task *t = list_entry(node, struct task, in_process);
-
-		if (t->state != TASK_RUNNING || t->poked || task_has_left(t))
-			continue;
-		t->poked = true;
-		p->engine->pokes++;
-		task_interrupt(t);
-	}
+	list_for_each (&p->tasks, node, after)
+		task_poke(list_entry(node, struct task, in_process));
 }
 
 void process_interests(struct process *p)
@@ -279,8 +273,8 @@ void process_let_go_softly(struct process *p)
 	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
-		/* One that may have run into a trap must not be left alone with it. */
-		if (!t->stops_at_calls && !t->disturbed && !p->space->used)
+		/* One that may have run, or may run, into a trap must not be left alone. */
+		if (!t->stops_at_calls && !t->disturbed && !p->space->used && !t->is_armed)
 			continue;
 		t->detaching = true;
 		task_interrupt(t);

@@ -13,7 +13,6 @@
 #include "rules/cycle.h"
 
 #define CHANNELS_MAX 256
-#define EFFECTIVE_NS (CLOCK_SECOND / 5)
 
 void request_done(struct request *rq, int error)
 {

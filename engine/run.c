@@ -11,6 +11,7 @@
 #include "engine/session.h"
 #include "engine/step.h"
 #include "engine/task.h"
+#include "engine/watch.h"
 
 static void exit_stop_over(struct timer *timer)
 {
@@ -124,6 +125,7 @@ static void detach(struct task *t, int signo)
 	struct backend *b = t->engine->backend;
 	struct process *p = t->process;
 
+	watch_disarm(t);
 	b->ops->detach(b, t->tid, signo);
 	task_free(t);
 	if (p != NULL && p->task_count == 0 && list_empty(&p->covers))
@@ -172,6 +174,9 @@ static void run(struct task *t)
 	how = how_to_run(t);
 	past_run(t, &how);
 	regs_flush(t);
+	watch_arm(t);
+	if (t->is_armed && (t->lifted || watch_stands(t)))
+		b->ops->debug_pass(b, t->tid);
 	regs_forget(t);
 	t->listened = how == BACKEND_LISTEN;
 	t->in_vfork = t->ev.kind == BACKEND_VFORK;
@@ -201,7 +206,7 @@ void task_proceed(struct task *t)
 			regs_flush(t);
 			return;
 		}
-	} while (step_follows(t));
+	} while (struck_follows(t) || step_follows(t));
 	rules_run(&t->rules);
 	run(t);
 }

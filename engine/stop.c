@@ -16,6 +16,7 @@
 #include "engine/session.h"
 #include "engine/step.h"
 #include "engine/task.h"
+#include "engine/watch.h"
 
 void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 {
@@ -141,17 +142,21 @@ void task_job_continued(struct task *t)
 	}
 }
 
+/* A trap was hit, or a step made, and tells of it next: that is the better stop. */
+static bool trap_comes_first(const struct task *t, const struct backend_event *ev)
+{
+	struct backend *b = t->engine->backend;
+
+	return ev->kind == BACKEND_INTERRUPTED &&
+	       (t->steps || t->is_armed || (t->process && t->process->space->used)) &&
+	       b->ops->trap_waits(b, t->tid);
+}
+
 /* A stop without meaning of its own: somebody asked for it, or nobody does any more. */
 static void on_interrupted(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
 
-	/* A trap was hit, or a step made, and tells of it next: that is the better stop. */
-	if ((t->steps || (t->process && t->process->space->used)) &&
-	    b->ops->trap_waits(b, t->tid)) {
-		b->ops->resume(b, t->tid, BACKEND_RUN, 0);
-		return;
-	}
 	task_set_disturbed(t, false);
 	task_stand(t, ev, 0);
 	if (t->job_stopped)
@@ -181,11 +186,13 @@ static void new_program(struct task *t, struct process *p)
 	t->passed = t->slot_of = t->site_call = 0;
 	past_forget_unfinished(t, UINT64_MAX);
 	t->hit = NULL;
+	watch_new_program(t);
 	if (space == NULL)
 		return;
 	break_exec(p, false);
 	space_enter(space, p);
 	break_replant(p);
+	watch_written(p, 0, SIZE_MAX);
 	if (list_empty(&p->covers)) /* it was kept for the memory it has left now */
 		process_release(p);
 }
@@ -258,19 +265,25 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 /* A trap of the engine's own making; else it is a signal of the program. */
 static void on_trap(struct task *t, struct backend_event *ev)
 {
+	bool stepped;
+
 	log_debug("trap %d of %d at %lx", (int)ev->trap, (int)t->tid, (unsigned long)ev->pc);
 	if (ev->trap == BACKEND_TRAP_CODE && hit_trap(t, ev)) {
 		task_set_disturbed(t, false);
 		return;
 	}
-	if (!step_ends(t, ev)) {
+	stepped = step_ends(t, ev);
+	if (!stepped && ev->trap != BACKEND_TRAP_DEBUG) {
 		on_signal(t, ev);
 		return;
 	}
 	tell_kept_exit(t);
 	task_set_disturbed(t, false);
-	task_stand(t, ev, COTRACE_EVENT_STEP);
-	if (!step_done(t))
+	t->struck_told = t->struck_count != 0;
+	task_stand(t, ev, t->struck_told ? struck_kind(t) : stepped ? COTRACE_EVENT_STEP : 0);
+	if (t->struck_told)
+		t->step.virtual = stepped; /* it is told after them (gotcha 39) */
+	else if (stepped && !step_done(t))
 		t->kind = 0;
 }
 
@@ -364,7 +377,13 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		rules_died(&t->rules);
 		t->rules.phase = RULES_RUNNING;
 	}
+	if (trap_comes_first(t, ev)) {
+		e->backend->ops->resume(e->backend, t->tid, BACKEND_RUN, 0);
+		return;
+	}
 	settle(t, &now);
+	struck_take(t, &now);
+	watch_arm(t);
 	if (ev->kind == BACKEND_EXEC && t->process != NULL) {
 		/* First who may see the new program at all. */
 		guard_exec(t->process);

@@ -16,6 +16,7 @@
 #include "engine/event.h"
 #include "engine/past.h"
 #include "engine/session.h"
+#include "engine/watch.h"
 #include "rules/told.h"
 
 struct task *task_by_tid(struct engine *e, pid_t tid)
@@ -76,6 +77,15 @@ void task_unpoke(struct task *t)
 	}
 }
 
+void task_poke(struct task *t)
+{
+	if (t->state != TASK_RUNNING || t->poked || task_has_left(t))
+		return;
+	t->poked = true;
+	t->engine->pokes++;
+	task_interrupt(t);
+}
+
 void task_set_disturbed(struct task *t, bool disturbed)
 {
 	if (t->disturbed == disturbed)
@@ -110,6 +120,8 @@ void task_awaited_no_more(struct task *t)
 void task_free(struct task *t)
 {
 	call_died(t);
+	watch_new_program(t);
+	free(t->struck);
 	task_unpoke(t);
 	task_set_disturbed(t, false);
 	task_set_stops_at_calls(t, false);

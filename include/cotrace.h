@@ -772,8 +772,10 @@ struct cotrace_break_info {
 	int32_t pid;
 	uint32_t kind;
 	uint32_t length;
-	uint32_t planted; /* 0: waits for memory to be mapped there */
+	uint32_t planted; /* 0: waits for memory to be mapped there; else 1, or STEPPING */
 };
+
+#define COTRACE_PLANTED_STEPPING 2u /* a watchpoint without debug registers: very slow */
 
 /** cotrace_breakpoints() - list this session's breakpoints; as cotrace_tasks(). */
 int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max);

@@ -12,6 +12,7 @@
 #define FAKE_TASKS 64 /* at first; pointers to tasks last until there are more */
 #define FAKE_EVENTS 256
 #define FAKE_CALLS 1024 /* the last ones are kept */
+#define FAKE_DEBUG 4	/* debug registers */
 #define FAKE_MEMORY 16384
 #define FAKE_MEMORY_AT 0x10000u /* where the memory of every process begins */
 #define FAKE_REGS 216
@@ -44,6 +45,8 @@ enum fake_op {
 	FAKE_CALL_BEGIN,
 	FAKE_CALL_AGAIN,
 	FAKE_CALL_END,
+	FAKE_DEBUG_SET,
+	FAKE_DEBUG_PASS,
 	FAKE_OPS
 };
 
@@ -61,13 +64,15 @@ struct fake_task {
 	enum backend_kind called_at; /* where it stood when a call into it began */
 	unsigned way_back;	     /* events that call_end() lets pass before it is there */
 	bool calls_again;	     /* what call_again() will say */
-	bool call_refused; /* what call_refused() will say */
+	bool call_refused;	     /* what call_refused() will say */
 	enum backend_resume how;     /* how it runs */
 	uint32_t arch;
 	uint64_t pc, sp;
 	struct backend_syscall call;
 	siginfo_t siginfo;
 	uint8_t regs[FAKE_REGS];
+	struct backend_debug debug[BACKEND_DEBUG_MAX];
+	unsigned debug_hits; /* what debug_hits() will say */
 };
 
 struct fake_memory {

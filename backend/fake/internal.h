@@ -22,6 +22,11 @@ int fake_siginfo_set(struct backend *b, pid_t tid, const siginfo_t *info);
 ssize_t fake_regset_get(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size);
 int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size);
 uint32_t fake_task_arch(struct backend *b, pid_t tid);
+unsigned fake_debug_count(struct backend *b);
+int fake_debug_set(struct backend *b, pid_t tid, const struct backend_debug *before,
+		   const struct backend_debug *now);
+unsigned fake_debug_hits(struct backend *b, pid_t tid);
+int fake_debug_pass(struct backend *b, pid_t tid);
 int fake_memory_open(struct backend *b, pid_t pid, bool writable);
 ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
 ssize_t fake_memory_store(struct backend *b, pid_t tid, uint64_t at, const void *buf, size_t size);

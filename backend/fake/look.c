@@ -125,6 +125,46 @@ uint32_t fake_task_arch(struct backend *b, pid_t tid)
 	return t ? t->arch : 0;
 }
 
+unsigned fake_debug_count(struct backend *b)
+{
+	(void)b;
+	return FAKE_DEBUG;
+}
+
+int fake_debug_set(struct backend *b, pid_t tid, const struct backend_debug *before,
+		   const struct backend_debug *now)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "debug_set");
+	int r = fake_called(f, (struct fake_call){ FAKE_DEBUG_SET, tid }, t ? 0 : -ESRCH);
+
+	if (t != NULL && memcmp(before, t->debug, sizeof t->debug) != 0)
+		fake_complain(f, "debug_set of %d from registers that it has not", (int)tid);
+	if (t != NULL && t->debug_hits)
+		fake_complain(f, "debug_set of %d with hits that nobody has asked for", (int)tid);
+	if (r == 0)
+		memcpy(t->debug, now,
+		       sizeof t->debug); /* NOLINT(clang-analyzer-core.NonNullParamChecker) */
+	return r;
+}
+
+unsigned fake_debug_hits(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "debug_hits");
+	unsigned hits = t ? t->debug_hits : 0;
+
+	if (t != NULL)
+		t->debug_hits = 0;
+	return hits;
+}
+
+int fake_debug_pass(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "debug_pass");
+
+	return fake_called(fake_of(b), (struct fake_call){ FAKE_DEBUG_PASS, tid }, t ? 0 : -ESRCH);
+}
+
 uint8_t *fake_memory(struct fake *f, pid_t pid)
 {
 	int free_slot = -1;

@@ -187,6 +187,13 @@ bool regs_put_back(struct backend *base, pid_t tid);
 int regs_put_off(struct backend *base, pid_t tid);
 void regs_take_back(struct backend *base, pid_t tid);
 
+/* regs_debug_<isa>.c */
+unsigned debug_count(struct backend *base);
+int debug_set(struct backend *base, pid_t tid, const struct backend_debug *before,
+	      const struct backend_debug *now);
+unsigned debug_hits(struct backend *base, pid_t tid);
+int debug_pass(struct backend *base, pid_t tid);
+
 int regs_save(pid_t tid, struct ptrace_registers *regs);
 int regs_load(pid_t tid, const struct ptrace_registers *regs);
 /* With all other registers as in @regs: makes @call from @place when it runs on. */

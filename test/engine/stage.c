@@ -272,6 +272,12 @@ static void get_payload(struct wire_reader *r, struct seen *ev)
 	case COTRACE_EVENT_JOB_CONTINUE:
 		wire_get_e_job(r, &ev->job);
 		break;
+	case COTRACE_EVENT_BREAKPOINT:
+		wire_get_e_breakpoint(r, &ev->breakpoint);
+		break;
+	case COTRACE_EVENT_WATCHPOINT:
+		wire_get_e_watchpoint(r, &ev->watchpoint);
+		break;
 	case COTRACE_EVENT_STEP:
 		wire_get_e_step(r, &ev->step);
 		break;

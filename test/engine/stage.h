@@ -59,6 +59,8 @@ struct seen {
 		struct wire_e_exec exec;
 		struct wire_e_exit exit;
 		struct wire_e_job job;
+		struct wire_e_breakpoint breakpoint;
+		struct wire_e_watchpoint watchpoint;
 		struct wire_e_step step;
 		struct wire_e_stop stop;
 		struct wire_e_changed changed;

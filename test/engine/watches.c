@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/* R8: the pool of debug registers, and that every task has what it is to have. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "test/engine/stage.h"
+
+#define AT FAKE_MEMORY_AT
+
+static void set(struct client *c, struct wire_break b)
+{
+	client_begin(c, WIRE_BREAK, 0);
+	wire_put_break(&c->writer, &b);
+	client_send(c, -1);
+	settle(c->stage);
+}
+
+static struct wire_break watch(uint64_t at, uint32_t length)
+{
+	return (struct wire_break){ .kind = COTRACE_WATCH_WRITE,
+				    .mode = COTRACE_NOTE,
+				    .pid = PID,
+				    .addr = at,
+				    .length = length };
+}
+
+static bool is_answered(struct client *c, struct wire_r_break *reply)
+{
+	struct message m;
+	struct wire_reader r;
+
+	if (!client_take(c, WIRE_R_BREAK, &m))
+		return false;
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_break(&r, reply));
+	free(m.body);
+	return true;
+}
+
+static int error_of(struct client *c, struct wire_break b)
+{
+	struct wire_r_break reply;
+
+	set(c, b);
+	assert_true(is_answered(c, &reply));
+	return reply.error;
+}
+
+static uint64_t id_of(struct client *c, struct wire_break b)
+{
+	struct wire_r_break reply;
+
+	set(c, b);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(reply.error, 0);
+	return reply.id;
+}
+
+static unsigned armed(struct stage *st, pid_t tid)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+		n += fake_task(st->kernel, tid)->debug[i].kind != BACKEND_DEBUG_NONE;
+	return n;
+}
+
+static bool has(struct stage *st, pid_t tid, uint64_t addr, uint32_t length)
+{
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++) {
+		const struct backend_debug *d = &fake_task(st->kernel, tid)->debug[i];
+
+		if (d->kind != BACKEND_DEBUG_NONE && d->addr == addr && d->length == length)
+			return true;
+	}
+	return false;
+}
+
+static struct client *answered(struct stage *st)
+{
+	st->kernel->answers = true;
+	return client_attached(st);
+}
+
+/* The write has been made: the register that has @addr has hit. */
+static void hit(struct stage *st, pid_t tid, enum backend_trap trap, uint64_t addr, uint32_t value)
+{
+	memcpy(fake_memory(st->kernel, PID) + (addr - AT), &value, sizeof value);
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+		if (fake_task(st->kernel, tid)->debug[i].kind != BACKEND_DEBUG_NONE &&
+		    fake_task(st->kernel, tid)->debug[i].addr == addr)
+			fake_task(st->kernel, tid)->debug_hits |= 1u << i;
+	fake_push_trap(st->kernel, tid, trap, 0x500);
+	settle(st);
+}
+
+static void ranges_take_as_many_registers_as_they_need(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	id_of(c, watch(AT + 1, 7));
+	assert_int_equal(armed(st, PID), 3);
+	assert_true(has(st, PID, AT + 1, 1) && has(st, PID, AT + 2, 2) && has(st, PID, AT + 4, 4));
+	assert_int_equal(error_of(c, watch(AT + 17, 2)), -ENOSPC);
+	assert_int_equal(armed(st, PID), 3);
+	assert_int_equal(error_of(c, watch(AT + 16, 8)), 0);
+	assert_int_equal(armed(st, PID), 4);
+}
+
+static void equal_ones_share_and_the_last_owner_frees(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = answered(st), *b = client_attached(st);
+	uint64_t id = id_of(a, watch(AT, 8));
+
+	id_of(b, watch(AT, 8));
+	assert_int_equal(armed(st, PID), 1);
+	granted(a, CLEAR, clear, .id = id);
+	assert_int_equal(armed(st, PID), 1);
+	client_close(b);
+	settle(st);
+	assert_int_equal(armed(st, PID), 0);
+}
+
+static void no_task_is_let_go_armed(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	fake_add(st->kernel, PID, PID + 1)->attached = false;
+	id_of(c, watch(AT, 4));
+	client_close(c);
+	settle(st);
+	assert_false(fake_task(st->kernel, PID)->attached);
+	assert_int_equal(armed(st, PID), 0);
+}
+
+/* 97 */
+static void new_tasks_are_armed_before_they_run(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	id_of(c, watch(AT, 4));
+	fake_push_child(st->kernel, PID, BACKEND_CLONE, PID + 1);
+	fake_push_kind(st->kernel, PID + 1, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_true(runs(st, PID + 1));
+	assert_true(has(st, PID + 1, AT, 4));
+}
+
+static void children_are_not_armed_unless_they_inherit(void **state)
+{
+	struct stage *st = *state;
+	struct client *c;
+	struct wire_break b = watch(AT + 8, 8);
+
+	st->kernel->answers = true;
+	c = client_attached_as(st, (struct wire_attach){ .pid = PID, .scope = COTRACE_TREE });
+	id_of(c, watch(AT, 8));
+	b.flags = COTRACE_BREAK_INHERIT;
+	id_of(c, b);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, 200);
+	fake_push_kind(st->kernel, 200, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_int_equal(armed(st, 200), 1);
+	assert_true(has(st, 200, AT + 8, 8));
+}
+
+static void the_answer_comes_when_all_tasks_have_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct wire_r_break reply;
+
+	set(c, watch(AT, 4));
+	assert_false(is_answered(c, &reply));
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 1);
+	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(reply.error, 0);
+	assert_true(has(st, PID, AT, 4));
+	assert_true(runs(st, PID));
+}
+
+static void the_answer_does_not_wait_for_ever(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct wire_r_break reply;
+
+	set(c, watch(AT, 4));
+	pass_time(st, CLOCK_SECOND / 5);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(reply.error, 0);
+}
+
+static void what_the_kernel_refuses_is_refused_and_nothing_stays(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	id_of(c, watch(AT, 4));
+	fake_fail(st->kernel, FAKE_DEBUG_SET, -ENOSPC, 1);
+	assert_int_equal(error_of(c, watch(AT + 8, 4)), -ENOSPC);
+	assert_int_equal(armed(st, PID), 1);
+	assert_int_equal(error_of(c, watch(AT + 8, 4)), 0);
+	assert_int_equal(armed(st, PID), 2);
+}
+
+static void a_later_refusal_is_told(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+	struct seen ev;
+
+	id_of(c, watch(AT, 4));
+	fake_fail(st->kernel, FAKE_DEBUG_SET, -ENOSPC, 1);
+	fake_push_child(st->kernel, PID, BACKEND_CLONE, PID + 1);
+	fake_push_kind(st->kernel, PID + 1, BACKEND_INTERRUPTED);
+	settle(st);
+	ev = expect(c, COTRACE_EVENT_REFUSED);
+	assert_int_equal(ev.refused.error, -ENOSPC);
+	assert_int_equal(ev.head.tid, PID + 1);
+	assert_true(runs(st, PID + 1));
+}
+
+static void values_before_and_after_make_a_chain(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+	struct seen ev;
+	uint64_t id;
+
+	memcpy(fake_memory(st->kernel, PID), "\x07\0\0\0", 4);
+	id = id_of(c, watch(AT, 4));
+	for (uint32_t value = 8; value < 12; value++) {
+		hit(st, PID, BACKEND_TRAP_DEBUG, AT, value);
+		ev = expect(c, COTRACE_EVENT_WATCHPOINT);
+		assert_int_equal(ev.watchpoint.id, id);
+		assert_int_equal(ev.watchpoint.before, value - 1);
+		assert_int_equal(ev.watchpoint.after, value);
+		assert_true(runs(st, PID));
+	}
+}
+
+static void one_instruction_is_one_event_for_each_watchpoint(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = answered(st), *b = client_attached(st);
+
+	id_of(a, watch(AT, 4));
+	id_of(a, watch(AT, 2));
+	id_of(b, watch(AT, 4));
+	hit(st, PID, BACKEND_TRAP_DEBUG, AT, 0x12345);
+	assert_int_equal(expect(a, COTRACE_EVENT_WATCHPOINT).watchpoint.after, 0x12345);
+	assert_int_equal(expect(a, COTRACE_EVENT_WATCHPOINT).watchpoint.after, 0x2345);
+	assert_int_equal(expect(b, COTRACE_EVENT_WATCHPOINT).watchpoint.after, 0x12345);
+	expect_none(a);
+	expect_none(b);
+}
+
+/* 98 */
+static void hits_are_decoded_before_registers_change(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct wire_r_break reply;
+	uint64_t id;
+
+	set(c, watch(AT, 4));
+	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_true(is_answered(c, &reply));
+	id = reply.id;
+	set(c, watch(AT + 4, 4)); /* the fake kernel complains of hits nobody asked for */
+	hit(st, PID, BACKEND_TRAP_DEBUG, AT, 1);
+	assert_int_equal(expect(c, COTRACE_EVENT_WATCHPOINT).watchpoint.id, id);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(armed(st, PID), 2);
+}
+
+static void a_hit_of_one_that_is_gone_is_swallowed(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct wire_r_break reply;
+
+	subscribe_signals(b, ~0ull, COTRACE_NOTE);
+	set(a, watch(AT, 4));
+	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_true(is_answered(a, &reply));
+	granted(a, CLEAR, clear, .id = reply.id);
+	hit(st, PID, BACKEND_TRAP_DEBUG, AT, 1);
+	expect_none(a);
+	expect_none(b);
+	assert_true(runs(st, PID));
+	assert_int_equal(armed(st, PID), 0);
+}
+
+/* 39 */
+static void a_hit_within_a_step_is_told_before_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = answered(st), *b = client_attached(st);
+
+	id_of(a, watch(AT, 4));
+	id_of(b, watch(AT, 4));
+	stop_task(a, PID);
+	settle(st);
+	expect(a, COTRACE_EVENT_STOP_DONE);
+	granted(a, STEP, step, .task = task_id(st, PID), .kind = COTRACE_STEP_INSTRUCTION);
+	hit(st, PID, BACKEND_TRAP_STEP, AT, 1);
+	expect(b, COTRACE_EVENT_WATCHPOINT);
+	expect_none(b);
+	expect(a, COTRACE_EVENT_WATCHPOINT);
+	expect(a, COTRACE_EVENT_STEP);
+	assert_false(runs(st, PID));
+	resume_all(a);
+	assert_true(runs(st, PID));
+}
+
+static void a_hit_found_at_another_stop_follows_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	id_of(c, watch(AT, 4));
+	subscribe_signals(c, 1ull << (SIGUSR1 - 1), COTRACE_STOP);
+	fake_task(st->kernel, PID)->debug_hits = 1;
+	fake_push_signal(st->kernel, PID, SIGUSR1);
+	settle(st);
+	expect(c, COTRACE_EVENT_SIGNAL);
+	expect_none(c);
+	resume_all(c);
+	expect(c, COTRACE_EVENT_WATCHPOINT);
+	assert_true(runs(st, PID));
+	assert_int_equal(fake_last(st->kernel, FAKE_RESUME, PID)->signo, SIGUSR1);
+}
+
+static void a_hardware_breakpoint_is_passed(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+	struct wire_break b = {
+		.kind = COTRACE_BREAK_HARDWARE, .mode = COTRACE_STOP, .pid = PID, .addr = 0x500
+	};
+
+	id_of(c, b);
+	assert_int_equal(fake_task(st->kernel, PID)->debug[0].kind, BACKEND_DEBUG_EXECUTE);
+	fake_task(st->kernel, PID)->debug_hits = 1;
+	fake_push_trap(st->kernel, PID, BACKEND_TRAP_DEBUG, 0x500);
+	settle(st);
+	assert_int_equal(expect(c, COTRACE_EVENT_BREAKPOINT).head.pc, 0x500);
+	assert_int_equal(fake_count(st->kernel, FAKE_DEBUG_PASS, PID), 0);
+	resume_all(c);
+	assert_int_equal(fake_count(st->kernel, FAKE_DEBUG_PASS, PID), 1);
+	assert_true(runs(st, PID));
+}
+
+static void an_exec_clears_the_pool(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	for (unsigned i = 0; i < 4; i++)
+		id_of(c, watch(AT + 8 * i, 8));
+	memset(fake_task(st->kernel, PID)->debug, 0, sizeof fake_task(st->kernel, PID)->debug);
+	fake_push_exec(st->kernel, PID, PID);
+	settle(st);
+	assert_int_equal(armed(st, PID), 0);
+	for (unsigned i = 0; i < 4; i++)
+		id_of(c, watch(AT + 8 * i, 8));
+	assert_int_equal(armed(st, PID), 4);
+}
+
+static void nonsense_is_refused(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = answered(st);
+
+	assert_int_equal(error_of(c, watch(AT, 0)), -EINVAL);
+	assert_int_equal(error_of(c, watch(AT, 9)), -EINVAL);
+	assert_int_equal(error_of(c, watch(UINT64_MAX - 2, 8)), -EINVAL);
+	granted(c, ATTENUATE, attenuate, 0);
+	assert_int_equal(error_of(c, watch(AT, 4)), -EPERM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STAGED(ranges_take_as_many_registers_as_they_need),
+		STAGED(equal_ones_share_and_the_last_owner_frees),
+		STAGED(no_task_is_let_go_armed),
+		STAGED(new_tasks_are_armed_before_they_run),
+		STAGED(children_are_not_armed_unless_they_inherit),
+		STAGED(the_answer_comes_when_all_tasks_have_it),
+		STAGED(the_answer_does_not_wait_for_ever),
+		STAGED(what_the_kernel_refuses_is_refused_and_nothing_stays),
+		STAGED(a_later_refusal_is_told),
+		STAGED(values_before_and_after_make_a_chain),
+		STAGED(one_instruction_is_one_event_for_each_watchpoint),
+		STAGED(hits_are_decoded_before_registers_change),
+		STAGED(a_hit_of_one_that_is_gone_is_swallowed),
+		STAGED(a_hit_within_a_step_is_told_before_it),
+		STAGED(a_hit_found_at_another_stop_follows_it),
+		STAGED(a_hardware_breakpoint_is_passed),
+		STAGED(an_exec_clears_the_pool),
+		STAGED(nonsense_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

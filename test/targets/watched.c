@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watched: says "ready VARIABLE BYTES CODE", addresses of a 32-bit variable, of 64 bytes and of
+ * a function, and then does what the lines of its stdin say, answering each "= RESULT":
+ *
+ *	threads N ROUNDS	N threads each write the variable ROUNDS times, under a mutex: the
+ *				thread's tid in the upper 20 bits, the number of the write below
+ *	store AT SIZE VALUE	one instruction that writes SIZE bytes at bytes[AT]; load AT SIZE
+ *	fill AT N		rep stosb
+ *	read AT N VALUE		read(2) N bytes of VALUE from a pipe
+ *	call N			the function, N times; handler N: raise SIGUSR1 with it as the handler
+ *	fork AT			a child stores and loads bytes[AT], and ends
+ *	spin			stores the variable for ever in another thread
+ *	again			execs itself
+ *	exit 0
+ *
+ * Any SIGTRAP that reaches it ends it.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "test/targets/common.h"
+
+static volatile uint32_t variable __attribute__((aligned(64)));
+static unsigned char bytes[64] __attribute__((aligned(64)));
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static unsigned rounds, written;
+void code(int);
+
+/* Its first instruction writes memory: the stack. */
+__asm__(".text\n .globl code\n .type code, @function\n"
+#ifdef __x86_64__
+	"code: push %rbp\n pop %rbp\n ret\n"
+#else
+	"code: push %ebp\n pop %ebp\n ret\n"
+#endif
+	".size code, . - code\n");
+
+static void *write_it(void *arg)
+{
+	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+
+	for (unsigned i = 0; i < rounds; i++) {
+		MUST(pthread_mutex_lock(&mutex) == 0);
+		variable = tid << 12 | (++written & 0xfff);
+		MUST(pthread_mutex_unlock(&mutex) == 0);
+	}
+	return arg;
+}
+
+static long threads(unsigned n)
+{
+	pthread_t *v = calloc(n, sizeof *v);
+
+	MUST(v);
+	for (unsigned i = 0; i < n; i++)
+		MUST(pthread_create(&v[i], NULL, write_it, NULL) == 0);
+	for (unsigned i = 0; i < n; i++)
+		MUST(pthread_join(v[i], NULL) == 0);
+	free(v);
+	return (long)written;
+}
+
+static long store(void *at, unsigned size, unsigned long long value)
+{
+	uint32_t low = (uint32_t)value;
+
+	switch (size) {
+	case 1:
+		*(volatile unsigned char *)at = (unsigned char)value;
+		break;
+	case 2:
+		__asm__ volatile("movw %w1, (%0)" : : "r"(at), "r"(low) : "memory");
+		break;
+	case 4:
+		__asm__ volatile("movl %1, (%0)" : : "r"(at), "r"(low) : "memory");
+		break;
+	default:
+		__asm__ volatile("fildll (%1)\n fistpll (%0)"
+				 :
+				 : "r"(at), "r"(&value)
+				 : "memory", "st");
+	}
+	return 0;
+}
+
+static long load(const void *at, unsigned size)
+{
+	uint32_t value = 0;
+
+	if (size == 1)
+		__asm__ volatile("movzbl (%1), %0" : "=r"(value) : "r"(at) : "memory");
+	else
+		__asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(at) : "memory");
+	return (long)value;
+}
+
+static long fill(void *at, unsigned n)
+{
+	unsigned long left = n;
+
+	__asm__ volatile("rep stosb" : "+D"(at), "+c"(left) : "a"(0x55) : "memory");
+	return 0;
+}
+
+static long read_pipe(void *at, unsigned n, int value)
+{
+	char text[64];
+	int fds[2];
+	long r;
+
+	memset(text, value, sizeof text);
+	MUST(n <= sizeof text && pipe(fds) == 0 && write(fds[1], text, n) == (ssize_t)n);
+	r = syscall(SYS_read, fds[0], at, n);
+	close(fds[0]);
+	close(fds[1]);
+	return r;
+}
+
+static long in_child(unsigned char *at)
+{
+	pid_t pid = fork();
+	int status;
+
+	MUST(pid >= 0);
+	if (pid == 0) {
+		store(at, 4, 0x12345678);
+		_exit(load(at, 4) == 0x12345678 ? 0 : EXIT_WRONG);
+	}
+	MUST(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void *spin(void *arg)
+{
+	for (;;)
+		variable++;
+	return arg;
+}
+
+static void unexpected(int signo)
+{
+	dprintf(STDOUT_FILENO, "wrong: signal %d\n", signo);
+	_exit(EXIT_WRONG);
+}
+
+static long calls(unsigned n, bool handler)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (handler)
+			MUST(raise(SIGUSR1) == 0);
+		else
+			code(0);
+	return (long)n;
+}
+
+static long obey(const char *order, const unsigned long long *v, char **argv)
+{
+	pthread_t thread;
+
+	if (strcmp(order, "threads") == 0) {
+		rounds = (unsigned)v[1];
+		return threads((unsigned)v[0]);
+	}
+	if (strcmp(order, "store") == 0)
+		return store(bytes + v[0], (unsigned)v[1], v[2]);
+	if (strcmp(order, "load") == 0)
+		return load(bytes + v[0], (unsigned)v[1]);
+	if (strcmp(order, "fill") == 0)
+		return fill(bytes + v[0], (unsigned)v[1]);
+	if (strcmp(order, "read") == 0)
+		return read_pipe(bytes + v[0], (unsigned)v[1], (int)v[2]);
+	if (strcmp(order, "call") == 0 || strcmp(order, "handler") == 0)
+		return calls((unsigned)v[0], order[0] == 'h');
+	if (strcmp(order, "fork") == 0)
+		return in_child(bytes + v[0]);
+	if (strcmp(order, "spin") == 0)
+		return pthread_create(&thread, NULL, spin, NULL);
+	if (strcmp(order, "again") == 0)
+		execv("/proc/self/exe", argv);
+	MUST(strcmp(order, "exit") == 0);
+	exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	char line[200], order[20];
+
+	(void)argc;
+	signal(SIGTRAP, unexpected);
+	signal(SIGUSR1, code);
+	say("ready %lx %lx %lx\n", (unsigned long)&variable, (unsigned long)bytes,
+	    (unsigned long)code);
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		unsigned long long v[3] = { 0 };
+
+		MUST(sscanf(line, "%19s %lli %lli %lli", order, (long long *)&v[0],
+			    (long long *)&v[1], (long long *)&v[2]) >= 1);
+		say("= %ld\n", obey(order, v, argv));
+	}
+	return 0;
+}
