@@ -89,6 +89,7 @@ bool proc_signal_waits(struct backend *base, pid_t tid)
 	char text[4096];
 
 	(void)base;
+	/* Not known: no. What is put back for that is taken back when the signal stops it. */
 	if (!read_status(tid, text, sizeof text))
 		return false;
 	return ((mask(text, "\nSigPnd:") | mask(text, "\nShdPnd:")) & ~mask(text, "\nSigBlk:")) !=
@@ -126,6 +127,7 @@ enum backend_disposition proc_disposition(struct backend *base, pid_t tid, int s
 	char text[4096];
 
 	(void)base;
+	/* Not known: as if it mattered. A call that it broke stays broken, as it may have to. */
 	if (!read_status(tid, text, sizeof text))
 		return BACKEND_SIG_DEFAULT;
 	if (mask(text, "\nSigCgt:") & bit)
