@@ -135,6 +135,17 @@ static bool is_last(const struct task *t)
 	return t->process->task_count == 1 && s->processes.next == s->processes.prev;
 }
 
+/* A session may yet come: what it plants gets slots anew. */
+static void forget_slots(struct space *s, const struct slot_area *a)
+{
+	struct trap_site *site;
+	size_t at = 0;
+
+	while ((site = map_walk(&s->sites, &at)) != NULL)
+		if (site->slot - a->base < a->size)
+			site->slot = 0;
+}
+
 bool slots_leave(struct task *t)
 {
 	struct space *s = t->process ? t->process->space : NULL;
@@ -149,7 +160,9 @@ bool slots_leave(struct task *t)
 	r = code ? call_start(t, code->unmap_call, (const uint64_t[6]){ a->base, a->size },
 			      unmapped, s)
 		 : -ENODEV;
+	forget_slots(s, a);
 	list_remove(&a->in_space);
+	s->area_count--;
 	free(a);
 	return r == 0;
 }

@@ -680,3 +680,43 @@ TEST(nothing_is_left_mapped)
 	puppet_ask(&t, "call %u", NOWHERE);
 	puppet_end(&t);
 }
+
+/* The last session goes while four threads run into its traps. */
+TEST(going_while_traps_are_being_hit_harms_nobody, .timeout_s = 60)
+{
+	struct cotrace_event ev = EVENT_NULL;
+	unsigned hits = 0;
+	struct spots p;
+	char line[80];
+
+	spots_start(&p, "4", test_long() ? "2000000" : "300000");
+	target_go(&p.t);
+	for (unsigned i = 0; i < test_rounds(60, 1000); i++) {
+		struct cotrace *s;
+		uint64_t until;
+
+		if (cotrace_attach(&s, p.t.pid, NULL) < 0)
+			break;
+		for (int spot = 0; spot < SPOTS; spot++) {
+			struct cotrace_breakpoint b = { .size = sizeof b,
+							.mode = i % 2 ? COTRACE_NOTE : COTRACE_STOP,
+							.pid = p.t.pid,
+							.addr = p.at[spot] };
+			uint64_t id;
+
+			if (cotrace_break(s, &id, &b) < 0)
+				break;
+		}
+		until = i * 37 % 50;
+		for (unsigned n = 0; n < until && cotrace_next(s, &ev, test_ns(100)) == 1; n++) {
+			hits++;
+			if ((ev.flags & COTRACE_EV_STOP) && n % 3)
+				cotrace_resume(s, ev.task);
+		}
+		cotrace_close(s);
+	}
+	test_note("%u hits", hits);
+	target_line(&p.t, line, sizeof line);
+	CHECK(strncmp(line, "passed ", 7) == 0);
+	target_ends_well(&p.t, 5000);
+}
