@@ -29,8 +29,8 @@ struct arch_calls {
 	/* That make the kernel forget how an interrupted call goes on; ... when interrupted. */
 	const int16_t *forget, *may_forget;
 	const int16_t *maps; /* that change what is mapped, or drop what was written there */
-	int16_t restart; /* the one by which the kernel goes on with an interrupted call */
-	int16_t suspend; /* rt_sigsuspend */
+	int16_t restart;     /* the one by which the kernel goes on with an interrupted call */
+	int16_t suspend;     /* rt_sigsuspend */
 };
 
 struct arch {

@@ -123,10 +123,12 @@ static const int16_t may_forget[] = { 168, 240, 422, -1 };
  * remap_file_pages, pkey_mprotect
  */
 static const int16_t maps[] = { 90, 192, 125, 91, 45, 163, 219, 117, 397, 398, 257, 380, -1 };
-static const struct arch_calls calls = {
-	.refused = refused, .forget = forget, .may_forget = may_forget, .maps = maps, .restart = 0,
-	.suspend = 179
-};
+static const struct arch_calls calls = { .refused = refused,
+					 .forget = forget,
+					 .may_forget = may_forget,
+					 .maps = maps,
+					 .restart = 0,
+					 .suspend = 179 };
 
 const struct arch arch_i386 = {
 	.id = 2,

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Many sessions, many threads, the same breakpoints: every hit is told once. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "test/system/spots.h"
+
+#define CROWD 8
+
+struct tracer {
+	pthread_t thread;
+	const struct spots *spots;
+	unsigned seed, hits;
+	bool comes_and_goes;
+};
+
+/* Holds breakpoints at two neighbouring places, some of the time. */
+static void *trace_two(void *arg)
+{
+	struct tracer *me = arg;
+	struct cotrace_event ev = EVENT_NULL;
+	bool over = false;
+
+	while (!over) {
+		struct cotrace *s;
+		uint64_t id;
+		int r = cotrace_attach(&s, me->spots->t.pid, NULL), n = 0;
+
+		if (r < 0)
+			break; /* it has ended */
+		for (int i = 0; i < 2 && r == 0; i++) {
+			struct cotrace_breakpoint b = {
+				.size = sizeof b,
+				.mode = rand_r(&me->seed) % 4 ? COTRACE_NOTE : COTRACE_STOP,
+				.pid = me->spots->t.pid,
+				.addr = me->spots->at[(me->seed + (unsigned)i) % SPOTS]
+			};
+
+			r = cotrace_break(s, &id, &b);
+		}
+		while ((r = cotrace_next(s, &ev, test_ns(20000))) == 1) {
+			me->hits += ev.kind == COTRACE_EVENT_BREAKPOINT;
+			if (ev.flags & COTRACE_EV_STOP)
+				cotrace_resume(s, ev.task);
+			if (me->comes_and_goes && ++n > 200)
+				break;
+		}
+		over = r == -ESHUTDOWN;
+		cotrace_close(s);
+	}
+	return NULL;
+}
+
+/* Issue 3, show 1: those that stay count exactly, whoever comes and goes. */
+static void crowd(unsigned sessions, unsigned coming, const char *rounds, unsigned passes)
+{
+	struct tracer tracers[CROWD] = { 0 };
+	unsigned hits[CROWD][SPOTS] = { 0 };
+	struct cotrace *s[CROWD];
+	uint64_t ids[CROWD] = { 0 };
+	struct cotrace_event ev = EVENT_NULL;
+	struct spots p;
+	char line[40];
+	bool over = false;
+
+	spots_start(&p, "4", rounds);
+	for (unsigned i = 0; i < sessions; i++) {
+		s[i] = attached(p.t.pid, NULL);
+		for (int spot = 0; spot < SPOTS; spot++)
+			ids[i] = break_at(s[i], &p, spot, COTRACE_NOTE) - (uint64_t)spot;
+	}
+	for (unsigned i = 0; i < coming; i++) {
+		tracers[i] = (struct tracer){ .spots = &p, .seed = i, .comes_and_goes = true };
+		CHECK_EQ(pthread_create(&tracers[i].thread, NULL, trace_two, &tracers[i]), 0);
+	}
+	target_go(&p.t);
+	while (!over)
+		for (unsigned i = 0; i < sessions; i++) {
+			int r = 1;
+
+			for (int n = 0; n < 5000 && r == 1; n++) {
+				r = cotrace_next(s[i], &ev, i ? 0 : test_ns(1));
+				if (r == 1 && ev.kind == COTRACE_EVENT_BREAKPOINT)
+					hits[i][ev.breakpoint.id - ids[i]]++;
+			}
+			over = i == 0 ? r == -ESHUTDOWN : over && r == -ESHUTDOWN;
+		}
+	for (unsigned i = 0; i < coming; i++)
+		CHECK_EQ(pthread_join(tracers[i].thread, NULL), 0);
+	snprintf(line, sizeof line, "passed %u", passes);
+	target_expect(&p.t, line);
+	target_ends_well(&p.t, 5000);
+	for (unsigned i = 0; i < sessions; i++) {
+		for (int spot = 0; spot < SPOTS; spot++)
+			CHECK_EQ(hits[i][spot], passes);
+		cotrace_close(s[i]);
+	}
+	for (unsigned i = 0; i < coming; i++)
+		test_note("came and went: %u hits", tracers[i].hits);
+}
+
+TEST(two_sessions_count_every_hit_of_four_threads, .timeout_s = 60)
+{
+	crowd(2, 2, test_long() ? "31250" : "1000", test_long() ? 125000 : 4000);
+}
+
+TEST(eight_sessions_count_every_hit_of_four_threads, .timeout_s = 120)
+{
+	crowd(6, 2, test_long() ? "31250" : "500", test_long() ? 125000 : 2000);
+}
+
+/* The last session goes while four threads run into its traps. */
+TEST(going_while_traps_are_being_hit_harms_nobody, .timeout_s = 60)
+{
+	struct cotrace_event ev = EVENT_NULL;
+	unsigned hits = 0;
+	struct spots p;
+	char line[80];
+
+	spots_start(&p, "4", test_long() ? "2000000" : "300000");
+	target_go(&p.t);
+	for (unsigned i = 0; i < test_rounds(60, 1000); i++) {
+		struct cotrace *s;
+		uint64_t until;
+
+		if (cotrace_attach(&s, p.t.pid, NULL) < 0)
+			break;
+		for (int spot = 0; spot < SPOTS; spot++) {
+			struct cotrace_breakpoint b = { .size = sizeof b,
+							.mode = i % 2 ? COTRACE_NOTE : COTRACE_STOP,
+							.pid = p.t.pid,
+							.addr = p.at[spot] };
+			uint64_t id;
+
+			if (cotrace_break(s, &id, &b) < 0)
+				break;
+		}
+		until = i * 37 % 50;
+		for (unsigned n = 0; n < until && cotrace_next(s, &ev, test_ns(100)) == 1; n++) {
+			hits++;
+			if ((ev.flags & COTRACE_EV_STOP) && n % 3)
+				cotrace_resume(s, ev.task);
+		}
+		cotrace_close(s);
+	}
+	test_note("%u hits", hits);
+	target_line(&p.t, line, sizeof line);
+	CHECK(strncmp(line, "passed ", 7) == 0);
+	target_ends_well(&p.t, 5000);
+}
