@@ -3,8 +3,12 @@
  * No blocked call notices calls into its task (gotcha 78), whichever way the kernel makes it
  * again. 100,000 in a campaign. See test/targets/blocked_kinds.c.
  */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "test/system/inject.h"
 
@@ -155,4 +159,77 @@ TEST(a_call_that_would_make_the_kernel_forget_is_refused)
 	CHECK_STR(line, "timed 1");
 	cotrace_close(s);
 	target_ends_well(&t, 5000);
+}
+
+struct storm {
+	pid_t pid;
+	int count;
+	atomic_bool over;
+};
+
+/* Queued signals, each of which has to arrive; job control, which has to end in running. */
+static void *storm(void *arg)
+{
+	struct storm *st = arg;
+
+	for (int i = 0; i < st->count; i++) {
+		union sigval value = { .sival_int = i };
+
+		while (sigqueue(st->pid, SIGRTMIN + i % 2, value) < 0)
+			usleep(1000);
+		if (i % 50 == 20)
+			kill(st->pid, SIGSTOP);
+		if (i % 50 == 30)
+			kill(st->pid, SIGCONT);
+		if (i % 7 == 0)
+			usleep(200);
+	}
+	kill(st->pid, SIGCONT);
+	atomic_store(&st->over, true);
+	return NULL;
+}
+
+TEST(no_signal_of_a_storm_is_lost_or_doubled, .timeout_s = 120)
+{
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = stopped_puppet(&t, &ev);
+	struct storm st = { .pid = t.pid, .count = (int)test_rounds(4000, 10000) };
+	unsigned calls = 0;
+	pthread_t thread;
+
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	CHECK_EQ(puppet_ask(&t, "handle %d", SIGRTMIN), 0);
+	CHECK_EQ(puppet_ask(&t, "handle %d", SIGRTMIN + 1), 0);
+	CHECK_EQ(cotrace_subscribe_signals(s, SIGNAL_BIT(SIGRTMIN), COTRACE_STOP), 0);
+	subscribe(s, COTRACE_EVENT_JOB_STOP, COTRACE_STOP);
+	CHECK_EQ(pthread_create(&thread, NULL, storm, &st), 0);
+	for (unsigned i = 0; !atomic_load(&st.over); i++) {
+		ev = EVENT_NULL;
+		if (i % 3 == 0) {
+			CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+			CHECK_EQ(called(s, task_of(s, t.pid), SYS_getpid, ARGS(0)), t.pid);
+			CHECK_EQ(cotrace_resume(s, 0), 0);
+			calls++;
+		}
+		if (cotrace_next(s, &ev, 1000000) != 1 || !(ev.flags & COTRACE_EV_STOP))
+			continue;
+		for (unsigned k = 0; k < i % 4; k++, calls++) {
+			int64_t result;
+			int r = cotrace_syscall(s, ev.task, SYS_getpid, ARGS(0), &result, -1);
+
+			/* Resumed above, after this event had been sent. */
+			if (r != -EBUSY)
+				CHECK_EQ(r ? r : result, t.pid);
+		}
+		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+	}
+	pthread_join(thread, NULL);
+	CHECK_EQ(cotrace_subscribe_signals(s, ~0ull, COTRACE_OFF), 0);
+	subscribe(s, COTRACE_EVENT_JOB_STOP, COTRACE_OFF);
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	CHECK_EQ(puppet_ask(&t, "count %d", SIGRTMIN), st.count / 2);
+	CHECK_EQ(puppet_ask(&t, "count %d", SIGRTMIN + 1), st.count / 2);
+	test_note("%u calls", calls);
+	finish_calls(s, &t);
 }
