@@ -487,3 +487,34 @@ TEST(what_the_program_forbids_itself_cannot_be_had)
 	CHECK_EQ(puppet_ask(&t, "count %d", SIGUSR1), 1);
 	finish_calls(s, &t);
 }
+
+/* A call that the engine, not the kernel, has made again: a handler still ends it. */
+TEST(a_signal_with_a_handler_ends_a_call_that_was_put_back)
+{
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+	long fd;
+
+	puppet_start(&t);
+	CHECK_EQ(puppet_ask(&t, "handle %d", SIGUSR1), 0);
+	fd = puppet_ask(&t, "raw %d 0", SYS_epoll_create1);
+	CHECK_OP(fd, >=, 0);
+	s = attached(t.pid, NULL);
+	for (int i = 0; i < 2; i++) {
+		puppet_tell(&t, "raw %d %ld & 1 -1", SYS_epoll_wait, fd);
+		CHECK_SOON(proc_blocked_in(t.pid) == SYS_epoll_wait, 5000);
+		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+		take_kind(s, &ev, COTRACE_EVENT_STOP_DONE);
+		check_calls(s, &ev);
+		if (i == 1)
+			CHECK_SYS(kill(t.pid, SIGUSR1));
+		CHECK_EQ(cotrace_resume(s, 0), 0);
+		if (i == 0) {
+			CHECK_SOON(proc_blocked_in(t.pid) == SYS_epoll_wait, 5000);
+			CHECK_SYS(kill(t.pid, SIGUSR1));
+		}
+		CHECK_EQ(puppet_answer(&t), -EINTR);
+	}
+	finish_calls(s, &t);
+}
