@@ -809,12 +809,15 @@ int cotrace_check_expression(enum cotrace_arch arch, const uint8_t *code, size_t
  * @nr, @args: of the architecture the task runs now
  * @result:    what the kernel returned, -errno for an error
  *
- * The task is as it was afterwards: registers, an interrupted call, a signal under way.
- * Sessions nearer to the kernel judge the call as one of the task (R2). Other holds stay.
+ * The task is as it was afterwards: registers, an interrupted call, a signal under way,
+ * its signal mask, a job stop. Sessions nearer to the kernel judge the call as one of the
+ * task (R2); a denial is the result. Other holds stay. Signals wait until it is over.
  *
  * Blocks:  until the call returns, at most @timeout_ns; then it is interrupted.
- * Return:  0; -EBUSY this session does not hold the task, or another call is under way
- *          in it; -ETIMEDOUT; -ENOSYS no place to make calls from was found;
+ * Return:  0; -EBUSY this session does not hold the task, another call is under way in it,
+ *          or it stands in vfork() or at its exit; also nanosleep() into a call that the
+ *          kernel would then forget to go on with; -ETIMEDOUT; -ENOSYS no place to make
+ *          calls from was found; -EPERM also: the program's own filter refuses it;
  *          -EOPNOTSUPP exec, exit, sigreturn and calls that create tasks
  */
 int cotrace_syscall(struct cotrace *s, uint64_t task, int64_t nr, const uint64_t args[6],
