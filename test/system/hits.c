@@ -151,3 +151,72 @@ TEST(going_while_traps_are_being_hit_harms_nobody, .timeout_s = 60)
 	CHECK(strncmp(line, "passed ", 7) == 0);
 	target_ends_well(&p.t, 5000);
 }
+
+/* Whether @pc lies in code that comes from a file. */
+static bool is_of_the_program(pid_t pid, uint64_t pc)
+{
+	static char text[65536];
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+	CHECK(proc_read(path, text, sizeof text) > 0);
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		unsigned long long from, to;
+
+		CHECK_EQ(sscanf(line, "%llx-%llx", &from, &to), 2);
+		if (pc >= from && pc < to)
+			return strchr(line, '/') != NULL || strstr(line, "[v") != NULL;
+	}
+	return false;
+}
+
+static void drop(struct cotrace *s)
+{
+	struct cotrace_event ev = EVENT_NULL;
+
+	while (cotrace_next(s, &ev, 0) == 1)
+		;
+}
+
+/* Wherever a task is interrupted, it is seen in its own code, not where it executes it. */
+TEST(no_snapshot_shows_a_slot)
+{
+	struct cotrace_task_info tasks[16];
+	struct cotrace *s, *other;
+	unsigned looks = 0;
+	struct spots p;
+	char line[80];
+
+	spots_start(&p, "4", "100000");
+	s = attached(p.t.pid, NULL);
+	other = attached(p.t.pid, NULL);
+	for (int spot = 0; spot < SPOTS; spot++)
+		break_at(s, &p, spot, COTRACE_NOTE);
+	target_go(&p.t);
+	for (unsigned i = 0; i < test_rounds(300, 5000); i++) {
+		int n;
+
+		if (cotrace_stop(other, 0, COTRACE_ALL, test_ns(2000)) != 0)
+			break;
+		n = cotrace_tasks(other, tasks, 16);
+		for (int t = 0; t < n; t++) {
+			uint64_t pc = 0;
+
+			if (cotrace_register_read(other, tasks[t].task, "rip", &pc, sizeof pc) < 0)
+				continue;
+			looks++;
+			if (!is_of_the_program(p.t.pid, pc))
+				FAIL("task %d stands at %llx", tasks[t].tid,
+				     (unsigned long long)pc);
+		}
+		cotrace_resume(other, 0);
+		drop(other);
+		drop(s);
+	}
+	test_note("%u looks", looks);
+	cotrace_close(s);
+	cotrace_close(other);
+	target_line(&p.t, line, sizeof line);
+	CHECK_STR(line, "passed 400000");
+	target_ends_well(&p.t, 5000);
+}
