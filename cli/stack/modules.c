@@ -40,26 +40,29 @@ static int open_if_mapped(const struct stack *k, const char *path, uint64_t base
 	return fd;
 }
 
-/* By its name, or, for whoever may do so, by its mapping, which leads to deleted files too. */
+/*
+ * By its name as the process sees it, as we do (that of a process in a chroot), or, for whoever
+ * may do so, by its mapping, which leads to deleted files too.
+ */
 static int open_file(const struct stack *k, const char *name, uint64_t base, char **path)
 {
 	const struct mapping *m = maps_find(&k->maps, base);
-	int fd = -1;
+	int tid = (int)k->snapshot.tid, fd = -1;
 
-	if (asprintf(path, "/proc/%d/root%s", (int)k->snapshot.tid, name) < 0) {
-		*path = NULL;
-		return -1;
+	for (int way = 0; way < 3 && fd < 0; way++) {
+		int n = way == 0   ? asprintf(path, "/proc/%d/root%s", tid, name)
+			: way == 1 ? asprintf(path, "%s", name)
+				   : asprintf(path, "/proc/%d/map_files/%llx-%llx", tid,
+					      m ? (unsigned long long)m->start : 0,
+					      m ? (unsigned long long)m->end : 0);
+
+		if (n < 0)
+			break;
+		fd = open_if_mapped(k, *path, base);
+		if (fd < 0)
+			free(*path);
 	}
-	fd = open_if_mapped(k, *path, base);
-	if (fd >= 0 || !m)
-		return fd;
-	free(*path);
-	if (asprintf(path, "/proc/%d/map_files/%llx-%llx", (int)k->snapshot.tid,
-		     (unsigned long long)m->start, (unsigned long long)m->end) < 0) {
-		*path = NULL;
-		return -1;
-	}
-	return open_if_mapped(k, *path, base);
+	return fd;
 }
 
 static int find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
@@ -75,7 +78,6 @@ static int find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Ad
 			*file_name = path;
 			return fd;
 		}
-		free(path);
 		/* The image in memory, which has no more than what is loaded. */
 		if (asprintf(&gone, "%s (deleted)", name) < 0)
 			return -1;
