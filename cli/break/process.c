@@ -109,7 +109,8 @@ int process_refresh(struct breaker *b, struct field *f, struct process *p)
 	modules_free(&old);
 	if (!status && !p->started && linker_has_loaded(f, p)) {
 		p->started = true;
-		resolve_tell(b);
+		if (!b->opening)
+			resolve_tell(b);
 	}
 	return status;
 }

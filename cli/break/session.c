@@ -132,6 +132,8 @@ int break_open(struct breaker *b)
 	if (!status && o->command)
 		status = spawn(b);
 	b->opening = false;
+	if (!status && !o->command)
+		resolve_tell(b);
 	return status;
 }
 
