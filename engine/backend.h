@@ -118,6 +118,8 @@ struct backend_ops {
 	int (*next)(struct backend *b, struct backend_event *ev, uint64_t deadline);
 	/* Makes readiness of @fd end next(). */
 	int (*watch_fd)(struct backend *b, int fd);
+	/* @pid (0: none) is to be woken soon at the caller's end: it stays near. May be NULL. */
+	void (*companion)(struct backend *b, pid_t pid);
 
 	/*
 	 * Checks that @fd is an open memory file of @pid. 0; -EACCES; -ESTALE: of a program

@@ -91,6 +91,8 @@ struct ptrace_place {
 	bool worth;	 /* left alone, stops came slowly */
 	unsigned left;	 /* stops until that is decided anew */
 	uint64_t since;	 /* when the present trial began */
+	pid_t companion; /* goes where the engine goes; 0: none */
+	int companion_cpu;
 };
 
 struct ptrace_backend {
@@ -227,5 +229,8 @@ void place_stopped(struct ptrace_backend *b, pid_t tid);
 /* Around the ptrace request that wakes the task. */
 bool place_before_wake(struct ptrace_backend *b, pid_t tid);
 void place_after_wake(struct ptrace_backend *b, pid_t tid);
+void place_companion(struct backend *base, pid_t pid);
+/* The engine is about to sleep. */
+void place_before_sleep(struct ptrace_backend *b);
 
 #endif

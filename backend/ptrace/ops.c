@@ -201,6 +201,7 @@ static void op_close(struct backend *base)
 static const struct backend_ops ops = {
 	.next = wait_next,
 	.watch_fd = wait_watch_fd,
+	.companion = place_companion,
 	.check_access = proc_check_access,
 	.process_of = proc_process_of,
 	.parent_of = proc_parent_of,

@@ -163,3 +163,26 @@ void place_after_wake(struct ptrace_backend *b, pid_t tid)
 	memset(&set, 0xff, sizeof set);
 	sched_setaffinity(tid, sizeof set, &set);
 }
+
+void place_companion(struct backend *base, pid_t pid)
+{
+	struct ptrace_place *place = &ptrace_backend(base)->place;
+
+	place->companion = pid;
+	place->companion_cpu = -1;
+}
+
+/* Where the engine sleeps it will be woken to die, and wakes its companion then. */
+void place_before_sleep(struct ptrace_backend *b)
+{
+	struct ptrace_place *place = &b->place;
+	int cpu = place->companion > 0 ? sched_getcpu() : -1;
+	cpu_set_t set;
+
+	if (cpu == place->companion_cpu || cpu < 0 || cpu >= CPU_SETSIZE)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(place->companion, sizeof set, &set) == 0)
+		place->companion_cpu = cpu;
+}

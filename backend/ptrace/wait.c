@@ -197,7 +197,11 @@ static int take_signal(struct ptrace_backend *b, struct backend_event *ev, bool 
 	static const struct timespec no_time = { 0 };
 	struct ptrace_wait *w = &b->wait;
 	siginfo_t info;
-	int signo = sigtimedwait(&w->signals, &info, sleep ? NULL : &no_time);
+	int signo;
+
+	if (sleep)
+		place_before_sleep(b);
+	signo = sigtimedwait(&w->signals, &info, sleep ? NULL : &no_time);
 
 	if (signo < 0 && errno == EAGAIN)
 		return -1;
