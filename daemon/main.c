@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "backend/ptrace/backend.h"
 #include "base/log.h"
+#include "daemon/keeper.h"
 #include "engine/engine.h"
 
 static void usage(FILE *out)
@@ -20,14 +22,25 @@ static void usage(FILE *out)
 	      "Serves tracing sessions; started by libcotrace when first needed.\n"
 	      "  --session-fd N  connected SOCK_SEQPACKET Unix socket of the first session\n"
 	      "  --detach        go on in the background, as nobody's child\n"
+	      "  --keeper N      be the keeper of the engine at the other end of N\n"
 	      "  --version       print the version\n",
 	      out);
 }
 
-static int parse(int argc, char **argv, bool *detach)
+/* A file descriptor; negative: there is none. */
+static int parse_fd(const char *text)
+{
+	char *end;
+	long fd = strtol(text, &end, 10);
+
+	return *end || end == text || fd < 0 || fd > INT_MAX ? -1 : (int)fd;
+}
+
+static int parse(int argc, char **argv, bool *detach, bool *keeper)
 {
 	static const struct option options[] = {
 		{ "session-fd", required_argument, NULL, 's' },
+		{ "keeper", required_argument, NULL, 'k' },
 		{ "detach", no_argument, NULL, 'd' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -36,13 +49,11 @@ static int parse(int argc, char **argv, bool *detach)
 	int c, fd = -1;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		char *end;
-
 		switch (c) {
+		case 'k':
 		case 's':
-			fd = (int)strtol(optarg, &end, 10);
-			if (*end || end == optarg || fd < 0)
-				return -1;
+			*keeper = c == 'k';
+			fd = parse_fd(optarg);
 			break;
 		case 'd':
 			*detach = true;
@@ -104,20 +115,24 @@ int main(int argc, char **argv)
 {
 	struct backend *backend = NULL;
 	struct engine *engine = NULL;
-	bool detach = false;
-	int fd = parse(argc, argv, &detach), r;
+	bool detach = false, keeper = false;
+	int fd = parse(argc, argv, &detach, &keeper), r;
 
 	if (fd < 0) {
 		usage(stderr);
 		return 2;
 	}
 	log_init();
+	if (keeper)
+		return keeper_run(fd);
 	settle(detach);
 	r = ptrace_backend_new(&backend);
 	if (r == 0)
 		r = engine_new(&engine, backend);
-	if (r == 0)
+	if (r == 0) {
+		engine->keeper.start = keeper_start;
 		r = engine_listen(engine);
+	}
 	if (r == 0)
 		r = engine_adopt(engine, fd);
 	if (r == 0)

@@ -30,7 +30,7 @@ enum stage { LEAVING, ENTERING, AT_ENTRY, MADE, AT_EXIT, RETURNING };
 
 /* An answer at the outer stop; only one offer can be open there. */
 struct deferred {
-	uint64_t session; /* 0: none */
+	uint64_t session;
 	struct wire_answer answer;
 	siginfo_t siginfo;
 	size_t size;
@@ -47,7 +47,7 @@ struct call {
 	bool entered, denied;
 	bool cut_short; /* it is not to go on, if it can be helped */
 	bool changed;	/* the target was, by some session */
-	struct deferred deferred;
+	struct deferred *deferred;
 	struct backend_event end;    /* its exit */
 	struct backend_event *exit;  /* of the program's own call, from which it was led away */
 	bool job_known, job_stopped; /* by the last stop that said so */
@@ -80,6 +80,7 @@ static void call_free(struct call *c)
 	c->task->engine->calls--;
 	c->task->calling = NULL;
 	free(c->exit);
+	free(c->deferred);
 	free(c);
 }
 
@@ -132,7 +133,7 @@ bool call_has_deferred(const struct task *t, uint64_t session)
 {
 	const struct call *c = t->calling;
 
-	return c != NULL && c->deferred.session == session;
+	return c != NULL && c->deferred != NULL && c->deferred->session == session;
 }
 
 bool call_defers(struct task *t, struct session *s, const struct wire_answer *answer,
@@ -143,12 +144,15 @@ bool call_defers(struct task *t, struct session *s, const struct wire_answer *an
 
 	if (c == NULL || c->judge.inside || answer->action != COTRACE_REPLACE)
 		return false;
-	d = &c->deferred;
+	d = c->deferred ? c->deferred : calloc(1, sizeof *d);
+	if (d == NULL)
+		return false;
 	d->session = s->id;
 	d->answer = *answer;
 	d->size = size;
 	if (size > 0 && size <= sizeof d->siginfo)
 		memcpy(&d->siginfo, siginfo, size);
+	c->deferred = d;
 	return true;
 }
 
@@ -162,7 +166,7 @@ static void finish(struct call *c)
 	void *arg = c->arg;
 	int error = c->error;
 	int64_t result = c->made.result;
-	struct deferred deferred;
+	struct deferred *deferred;
 
 	log_debug("call into %d is over: %d", (int)t->tid, error);
 	send_late_signals(c);
@@ -175,13 +179,15 @@ static void finish(struct call *c)
 		t->kept = c->exit;
 	c->exit = NULL;
 	deferred = c->deferred;
+	c->deferred = NULL;
 	call_free(c);
 	done(t, error, result, arg);
 	t = task_by_id(e, id);
-	if (t != NULL && deferred.session != 0)
-		carry_out(t, &deferred);
+	if (t != NULL && deferred != NULL)
+		carry_out(t, deferred);
 	else if (t != NULL)
 		task_proceed(t);
+	free(deferred);
 }
 
 void call_died(struct task *t)

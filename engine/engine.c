@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/conn.h"
+#include "engine/keeper.h"
 #include "engine/session.h"
 #include "engine/space.h"
 #include "engine/task.h"
@@ -53,7 +54,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	if (e == NULL)
 		return -ENOMEM;
 	e->backend = backend;
-	e->listener = -1;
+	e->listener = e->keeper.fd = -1;
 	limit_fds(e);
 	list_init(&e->sessions);
 	list_init(&e->conns);
@@ -146,6 +147,8 @@ static void do_io(struct engine *e)
 	for (int i = 0; i < n; i++) {
 		if (ready[i].data.ptr == NULL)
 			conn_accept(e);
+		else if (ready[i].data.ptr == &e->keeper)
+			keeper_heard(e);
 		else
 			conn_ready(ready[i].data.ptr, ready[i].events);
 	}
@@ -242,6 +245,7 @@ void engine_free(struct engine *e)
 	 * Targets that still run are let go by the end of this process: the kernel detaches
 	 * without stopping them, so nothing is disturbed.
 	 */
+	keeper_dismiss(e);
 	fd_close(e->listener);
 	fd_close(e->epoll);
 	while (e->tasks_by_id.count) {

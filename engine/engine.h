@@ -35,8 +35,18 @@
 struct session;
 struct call;
 
+/* The process that cleans up after this one: keeper.c. */
+struct keeper {
+	pid_t (*start)(int fd); /* NULL: there is to be none */
+	int fd;			/* -1: it does not run */
+	uint64_t started;
+	uint64_t last_space;
+	struct timer timer;
+};
+
 struct engine {
 	struct backend *backend;
+	struct keeper keeper;
 	int epoll, listener;
 	struct map tasks_by_tid, tasks_by_id, processes, sessions_by_id;
 	struct list sessions; /* in the order they were opened */

@@ -7,10 +7,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/keeper.h"
 #include "engine/regs.h"
 #include "engine/task.h"
 
-#define TABLE_CAPACITY 64
+#define TABLE_CAPACITY 1024
 #define CLEAN_TRIES 3
 #define GHOST_NS (5 * CLOCK_SECOND)
 
@@ -54,6 +55,7 @@ static void forget_ghost(struct timer *timer)
  */
 static void space_left(struct space *s)
 {
+	keeper_forget(s);
 	if (!s->used) {
 		space_free(s);
 		return;
@@ -152,6 +154,7 @@ int space_plant(struct trap_site *site)
 	}
 	sites_begin(&s->table);
 	r = sites_insert(&s->table, site->addr, site->original, size);
+	keeper_watch(s);
 	if (r == 0 && space_write_raw(p, site->addr, site->code->trap, size) != (ssize_t)size) {
 		sites_remove(&s->table, site->addr);
 		r = -EFAULT;
@@ -216,8 +219,10 @@ void space_unplant(struct trap_site *site)
 	clean(any_process(s), site);
 	sites_remove(&s->table, site->addr);
 	sites_end(&s->table);
-	if (s->planted == 0)
+	if (s->planted == 0) {
+		keeper_unplanted(s->engine);
 		let_guests_go(s);
+	}
 }
 
 void space_lift(struct trap_site *site)

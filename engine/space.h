@@ -29,6 +29,8 @@ struct space {
 	size_t planted;
 	bool used;	    /* has had sites, so tasks may carry traps of them */
 	struct sites table; /* what sessions go by when they read memory */
+	uint64_t id;	    /* for the keeper; 0: it never heard of it */
+	const void *kept;   /* the table that the keeper has; NULL: none */
 	struct list areas;
 	bool slots_fail; /* no memory to be had */
 	unsigned area_count;
