@@ -155,33 +155,6 @@ static void the_programs_call_is_judged_again_after_a_call_at_its_entry(void **s
 	assert_true(runs(st, PID));
 }
 
-/* Also when who asked for it is gone before its end. */
-static void the_programs_call_is_judged_again_though_the_asker_is_gone(void **state)
-{
-	struct stage *st = *state;
-	struct client *policy, *c = client_attached(st);
-	struct seen ev;
-
-	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
-	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
-	fake_push_entry(st->kernel, PID, 39, 1);
-	settle(st);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
-	stop_task(c, PID);
-	answer(policy, &ev, COTRACE_PASS, 0);
-	ask_for(c, NR, -1);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
-	answer(policy, &ev, COTRACE_PASS, 0);
-	client_close(c);
-	push_interrupted_exit(st, -512);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
-	assert_int_equal(ev.syscall.nr, 39);
-	assert_true(ev.flags & COTRACE_EV_REOFFER);
-	assert_false(runs(st, PID));
-	answer(policy, &ev, COTRACE_PASS, 0);
-	assert_true(runs(st, PID));
-}
-
 static void a_call_not_judged_in_time_is_not_made(void **state)
 {
 	struct stage *st = *state;
@@ -246,7 +219,6 @@ int main(void)
 		STAGED(offers_of_the_outer_stop_stay_open),
 		STAGED(what_was_judged_is_judged_anew_when_the_target_changes),
 		STAGED(the_programs_call_is_judged_again_after_a_call_at_its_entry),
-		STAGED(the_programs_call_is_judged_again_though_the_asker_is_gone),
 		STAGED(a_call_not_judged_in_time_is_not_made),
 		STAGED(a_judge_that_goes_away_counts_as_passed),
 		STAGED(death_in_a_judged_call_gives_its_entry_an_exit),
