@@ -12,16 +12,15 @@
 #include "engine/request.h"
 #include "engine/session.h"
 #include "engine/task.h"
-#include "wire/agent.h"
 
 #define BREAKPOINTS_MAX 65536
 #define PAGE 512u
 
 static void free_expressions(struct breakpoint *b)
 {
-	free(b->condition.code);
+	expression_free(&b->condition);
 	for (unsigned i = 0; i < COTRACE_BREAK_VALUES_MAX; i++)
-		free(b->values[i].code);
+		expression_free(&b->values[i]);
 }
 
 /* Leaves its site, which loses its trap when nobody else wants it. */
@@ -131,16 +130,6 @@ void break_replant(struct process *p)
 	}
 }
 
-static int copy_expression(struct expression *to, const void *code, size_t size)
-{
-	to->code = malloc(size);
-	if (to->code == NULL)
-		return -ENOMEM;
-	memcpy(to->code, code, size);
-	to->size = size;
-	return 0;
-}
-
 static struct breakpoint *copy_of(const struct breakpoint *b)
 {
 	struct breakpoint *c = calloc(1, sizeof *c);
@@ -156,9 +145,9 @@ static struct breakpoint *copy_of(const struct breakpoint *b)
 	c->condition = (struct expression){ 0 };
 	memset(c->values, 0, sizeof c->values);
 	if (b->condition.code != NULL)
-		r = copy_expression(&c->condition, b->condition.code, b->condition.size);
+		r = expression_copy(&c->condition, &b->condition);
 	for (unsigned i = 0; i < b->value_count && r == 0; i++)
-		r = copy_expression(&c->values[i], b->values[i].code, b->values[i].size);
+		r = expression_copy(&c->values[i], &b->values[i]);
 	if (r == 0)
 		return c;
 	free_expressions(c);
@@ -198,21 +187,6 @@ void break_inherit(struct process *child, const struct process *parent)
 	}
 }
 
-static bool has_register(const void *arch, unsigned number)
-{
-	return arch_gdb_register(arch, number) != NULL;
-}
-
-static int take_expression(struct wire_reader *r, size_t size, const struct arch *arch,
-			   struct expression *out)
-{
-	const uint8_t *code = wire_get_bytes(r, size);
-
-	if (code == NULL || agent_check(code, size, has_register, arch) != AGENT_GOOD)
-		return -EINVAL;
-	return copy_expression(out, code, size);
-}
-
 static int take_expressions(struct request *rq, const struct wire_break *m, struct breakpoint *b)
 {
 	struct backend *backend = b->process->engine->backend;
@@ -221,14 +195,14 @@ static int take_expressions(struct request *rq, const struct wire_break *m, stru
 	int r = arch ? 0 : -ENODEV;
 
 	if (r == 0 && m->condition)
-		r = take_expression(rq->body, m->condition, arch, &b->condition);
+		r = expression_take(rq->body, m->condition, arch, &b->condition);
 	for (; r == 0 && b->value_count < m->values; b->value_count++) {
 		const void *raw = wire_get_bytes(rq->body, sizeof(uint32_t));
 		uint32_t size = 0;
 
 		if (raw != NULL)
 			memcpy(&size, raw, sizeof size);
-		r = raw ? take_expression(rq->body, size, arch, &b->values[b->value_count])
+		r = raw ? expression_take(rq->body, size, arch, &b->values[b->value_count])
 			: -EINVAL;
 	}
 	return r == 0 && wire_left(rq->body) ? -EINVAL : r;

@@ -3,14 +3,10 @@
 #ifndef ENGINE_BREAK_H
 #define ENGINE_BREAK_H
 
+#include "engine/condition.h"
 #include "engine/event.h"
 #include "engine/space.h"
 #include "engine/watch.h"
-
-struct expression {
-	uint8_t *code; /* NULL: none */
-	size_t size;
-};
 
 struct breakpoint {
 	struct list in_session, in_process;

@@ -251,6 +251,8 @@ struct session {
 	bool wants_syscalls;
 	struct list breakpoints;
 	size_t breakpoint_count;
+	struct list conditions; /* for system calls */
+	size_t condition_count;
 	struct map captures; /* (arch, nr, phase) -> struct capture_set */
 
 	struct queue queue;

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "engine/break.h"
+#include "engine/condition.h"
 #include "engine/conn.h"
 #include "engine/session.h"
 #include "rules/told.h"
@@ -213,10 +214,14 @@ static enum cotrace_mode call_interest(const struct session *s, const struct tas
 	const struct call_set *set = &s->calls[arch][exit];
 	enum cotrace_mode made = set_mode(set, t->call.nr), asked;
 
-	if (!exit || t->asked.nr == t->call.nr)
-		return made;
-	asked = set_mode(set, t->asked.nr);
-	return asked > made ? asked : made;
+	if (exit && t->asked.nr != t->call.nr) {
+		asked = set_mode(set, t->asked.nr);
+		made = asked > made ? asked : made;
+	}
+	if (made != COTRACE_OFF && !list_empty(&s->conditions) &&
+	    !condition_of_call(s, (struct task *)t, exit ? COTRACE_EXIT : COTRACE_ENTRY))
+		return COTRACE_OFF;
+	return made;
 }
 
 static bool stepped(const struct session *s, const struct task *t)

@@ -3,11 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arch/arch.h"
 #include "engine/break.h"
+#include "engine/condition.h"
 #include "engine/regs.h"
 #include "engine/task.h"
-#include "wire/agent.h"
 
 /* The program's bytes are there, not a trap: the site went while the task ran into it. */
 static bool is_stale(struct task *t, const struct arch_code *code, uint64_t addr)
@@ -63,50 +62,10 @@ bool hit_trap(struct task *t, const struct backend_event *ev)
 	return true;
 }
 
-static int read_register(void *data, unsigned number, uint64_t *value)
+static bool triggers(struct task *t, struct breakpoint *b, unsigned *endless)
 {
-	struct task *t = data;
-	struct backend *b = t->engine->backend;
-	const struct arch *arch = arch_by_id(b->ops->task_arch(b, t->tid));
-	const struct arch_register *r = arch ? arch_gdb_register(arch, number) : NULL;
-	size_t size;
-	const uint8_t *set = regs_get(t, &size);
-
-	*value = 0;
-	if (r == NULL || set == NULL || r->width > sizeof *value)
-		return -ENODEV;
-	return arch_register_get(r, set, size, value);
-}
-
-static int read_memory(void *data, uint64_t addr, void *buf, size_t size)
-{
-	struct task *t = data;
-	struct backend *b = t->engine->backend;
-	const struct arch *arch = arch_by_id(b->ops->task_arch(b, t->tid));
-
-	if (arch != NULL && arch->word_size == sizeof(uint32_t))
-		addr = (uint32_t)addr; /* expressions have 64-bit values everywhere */
-	return space_read(t, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
-}
-
-static bool evaluate(struct task *t, const struct expression *e, uint64_t *value)
-{
-	const struct agent_env env = { read_register, read_memory, t };
-
-	return agent_eval(e->code, &env, value) == AGENT_NO_FAULT;
-}
-
-/* One that cannot be evaluated is true: better too much is told than too little. */
-static bool is_true(struct task *t, const struct breakpoint *b)
-{
-	uint64_t value = 1;
-
-	return b->condition.code == NULL || !evaluate(t, &b->condition, &value) || value != 0;
-}
-
-static bool triggers(struct task *t, struct breakpoint *b)
-{
-	if (b->process != t->process || (b->task && b->task != t->id) || !is_true(t, b))
+	if (b->process != t->process || (b->task && b->task != t->id) ||
+	    !condition_holds(t, &b->condition, endless))
 		return false;
 	return ++b->hits > b->ignore;
 }
@@ -138,20 +97,21 @@ static void add_hit(struct session *s, struct task *t, struct breakpoint *b)
 enum cotrace_mode hit_interest(struct session *s, struct task *t)
 {
 	struct trap_site *site = space_site(t->process->space, t->ev.pc);
+	unsigned endless = 0;
 
 	t->hit = NULL;
 	if (t->struck_told) {
 		list_for_each (&t->process->breakpoints, node, after) {
 			struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
 
-			if (b->session == s && struck_of(t, b) && triggers(t, b))
+			if (b->session == s && struck_of(t, b) && triggers(t, b, &endless))
 				add_hit(s, t, b);
 		}
 	} else if (site != NULL) {
 		list_for_each (&site->breakpoints, node, after) {
 			struct breakpoint *b = list_entry(node, struct breakpoint, in_site);
 
-			if (b->session == s && triggers(t, b))
+			if (b->session == s && triggers(t, b, &endless))
 				add_hit(s, t, b);
 		}
 	}
@@ -164,7 +124,7 @@ unsigned hit_values(struct task *t, struct wire_writer *w)
 
 	for (unsigned i = 0; i < b->value_count; i++) {
 		uint64_t value;
-		bool good = evaluate(t, &b->values[i], &value);
+		bool good = expression_value(t, &b->values[i], &value);
 		struct wire_piece piece = { .slot = (uint8_t)i,
 					    .flags = good ? 0 : COTRACE_CAPTURED_FAULT,
 					    .size = good ? sizeof value : 0 };

@@ -59,6 +59,7 @@ struct session *session_new(struct engine *e, struct conn *main)
 	list_init(&s->channels);
 	list_init(&s->covers);
 	list_init(&s->breakpoints);
+	list_init(&s->conditions);
 	queue_init(&s->queue);
 	list_append(&e->sessions, &s->in_engine);
 	return s;
@@ -361,6 +362,7 @@ void session_free(struct session *s)
 	for (size_t i = 0; i < s->captures.capacity; i++)
 		free(s->captures.slots[i].value);
 	map_deinit(&s->captures);
+	conditions_free(s);
 	queue_deinit(&s->queue);
 	map_take(&s->engine->sessions_by_id, s->id);
 	free(s);

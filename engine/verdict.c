@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/call.h"
+#include "engine/regs.h"
 #include "engine/session.h"
 #include "engine/task.h"
 
@@ -109,6 +110,7 @@ int verdict_apply(struct task *t, struct session *s, const struct wire_answer *a
 		r = denied_before && answer->action == COTRACE_DENY ? 0 : -EPERM;
 	else if (answer->action != COTRACE_PASS)
 		r = carry_out(t, answer, siginfo, size);
+	regs_forget(t); /* they may be others now */
 	/* A denial that does not apply to this kind of stop leaves no trace. */
 	if (r < 0 && !denied_before)
 		t->rules.denied = false;

@@ -434,6 +434,31 @@ int cotrace_syscall_set_has(const struct cotrace_syscall_set *set, int nr);
 int cotrace_subscribe_syscalls(struct cotrace *s, enum cotrace_arch arch, unsigned phases,
 			       const struct cotrace_syscall_set *set, enum cotrace_mode mode);
 
+#define COTRACE_EXPRESSION_BYTES_MAX 1024
+
+/* An agent expression (gdb's bytecode, see cotrace_compile()). */
+struct cotrace_expression {
+	const uint8_t *code;
+	size_t size;
+};
+
+/**
+ * cotrace_condition_syscalls() - see system calls only where a condition holds
+ * @arch:      the registers' architecture, not COTRACE_ARCH_ANY
+ * @phases:    COTRACE_ENTRY | COTRACE_EXIT; each phase is judged for itself
+ * @set:       as in cotrace_subscribe_syscalls()
+ * @condition: NULL: none any more. What was set for these numbers before is replaced
+ *
+ * Adds to the subscriptions: a call that is subscribed is a note or a stop if the condition
+ * holds at this session's turn, evaluated in the engine on the registers and memory as the
+ * sessions before have left them. One that cannot be evaluated holds.
+ *
+ * Blocks: round trip. Return: 0; -EINVAL; -ENOSPC more than 1,024 conditions.
+ */
+int cotrace_condition_syscalls(struct cotrace *s, enum cotrace_arch arch, unsigned phases,
+			       const struct cotrace_syscall_set *set,
+			       const struct cotrace_expression *condition);
+
 /**
  * cotrace_subscribe_signals() - subscribe to signals about to be delivered
  * @set: bit n-1 stands for signal n. SIGKILL cannot be seen (R6).
@@ -708,14 +733,7 @@ enum cotrace_break_kind {
 #define COTRACE_BREAK_ONCE 0x4u	    /* gone after its first event */
 #define COTRACE_WATCH_SOFTWARE 0x8u /* when debug registers are used up, by stepping: very slow */
 
-#define COTRACE_EXPRESSION_BYTES_MAX 1024
 #define COTRACE_BREAK_VALUES_MAX 6
-
-/* An agent expression (gdb's bytecode, see cotrace_compile()). */
-struct cotrace_expression {
-	const uint8_t *code;
-	size_t size;
-};
 
 struct cotrace_breakpoint {
 	uint32_t size;

@@ -40,6 +40,27 @@ int cotrace_subscribe_syscalls(struct cotrace *s, enum cotrace_arch arch, unsign
 	return call_finish(&c);
 }
 
+int cotrace_condition_syscalls(struct cotrace *s, enum cotrace_arch arch, unsigned phases,
+			       const struct cotrace_syscall_set *set,
+			       const struct cotrace_expression *condition)
+{
+	struct wire_condition m = { .arch = arch, .phases = phases };
+	struct call c;
+	int r;
+
+	if (condition != NULL && condition->size > COTRACE_EXPRESSION_BYTES_MAX)
+		return -EINVAL;
+	r = call_begin(&c, s, WIRE_CONDITION);
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < sizeof m.bits / sizeof *m.bits; i++)
+		m.bits[i] = set != NULL ? set->bits[i] : UINT64_MAX;
+	wire_put_condition(&c.out, &m);
+	if (condition != NULL && condition->size > 0)
+		wire_put_bytes(&c.out, condition->code, condition->size);
+	return call_finish(&c);
+}
+
 int cotrace_subscribe_signals(struct cotrace *s, uint64_t set, enum cotrace_mode mode)
 {
 	struct call c;
