@@ -5,10 +5,12 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "test/system/inject.h"
+#include "test/system/spots.h"
 
 static char untraced[65536], traced[65536];
 
@@ -138,4 +140,89 @@ TEST(a_shell_pipeline_does_the_same_with_calls_everywhere, .timeout_s = 120)
 				       "for i in 1 2 3; do echo $i; done | sort -r | tr 1-3 a-c; "
 				       "(exit 3) || echo failed $?; kill -9 $$",
 				       NULL });
+}
+
+TEST(calls_between_steps_leave_the_steps)
+{
+	struct cotrace_event ev;
+	struct target t;
+	struct cotrace *s = stopped_puppet(&t, &ev);
+
+	puppet_tell(&t, "raw %d 1 2 3", SYS_getppid);
+	for (int i = 0; i < 300; i++) {
+		struct image was;
+
+		take_image(s, &ev, &was);
+		CHECK_EQ(called(s, ev.task, SYS_getpid, ARGS(0)), t.pid);
+		check_image(s, &ev, &was);
+		CHECK_EQ(cotrace_step(s, ev.task, COTRACE_STEP_INSTRUCTION, 0, 0), 0);
+		take_kind(s, &ev, COTRACE_EVENT_STEP);
+	}
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+	CHECK_EQ(puppet_answer(&t), getpid());
+	finish_calls(s, &t);
+}
+
+/* All kinds of instructions, executed by all ways past a breakpoint. */
+TEST(calls_at_breakpoints_leave_what_is_executed, .timeout_s = 60)
+{
+	unsigned hits = 0;
+	struct cotrace_event ev = EVENT_NULL;
+	struct cotrace *s;
+	struct spots p;
+	int r;
+
+	spots_start(&p, "2", "50");
+	s = attached(p.t.pid, NULL);
+	for (int i = 0; i < SPOTS; i++)
+		break_at(s, &p, i, COTRACE_STOP);
+	target_go(&p.t);
+	while ((r = cotrace_next(s, &ev, test_ns(60000))) == 1) {
+		if (ev.kind != COTRACE_EVENT_BREAKPOINT)
+			continue;
+		hits++;
+		call_at(s, &ev);
+		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+	}
+	CHECK_EQ(r, -ESHUTDOWN);
+	CHECK_EQ(hits, 2 * 50 * SPOTS);
+	target_ends_well(&p.t, 5000);
+	cotrace_close(s);
+}
+
+/* It was interrupted, and must not commit, though the call was made outside of it. */
+TEST(a_restartable_sequence_with_a_call_in_it_never_commits)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b,
+					.kind = COTRACE_BREAK_HARDWARE,
+					.mode = COTRACE_STOP };
+	struct cotrace_event ev = EVENT_NULL;
+	unsigned hits = 0;
+	struct cotrace *s;
+	struct target t;
+	char line[80];
+	uint64_t id;
+	int r;
+
+	TARGET_START(&t, "sequence", "100");
+	target_line(&t, line, sizeof line);
+	b.addr = strtoull(line + strlen("ready "), NULL, 16);
+	b.pid = t.pid;
+	s = attached(t.pid, NULL);
+	r = cotrace_break(s, &id, &b);
+	if (r == -ENODEV || r == -ENOSPC)
+		test_skip("no debug registers here");
+	CHECK_EQ(r, 0);
+	target_go(&t);
+	while (cotrace_next(s, &ev, test_ns(20000)) == 1) {
+		if (ev.kind != COTRACE_EVENT_BREAKPOINT)
+			continue;
+		hits++;
+		call_at(s, &ev);
+		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+	}
+	CHECK_EQ(hits, 100);
+	target_expect(&t, "committed 0 aborted 100");
+	target_ends_well(&t, 5000);
+	cotrace_close(s);
 }
