@@ -77,6 +77,15 @@ struct code_access {
 	int (*segment_base)(void *arg, unsigned which, uint64_t *base);
 };
 
+#define CODE_TOUCHES_MAX 4
+
+/* Memory that an instruction accesses. */
+struct code_touch {
+	uint64_t addr;
+	uint32_t size;
+	bool read, write;
+};
+
 /* `regs` is NT_PRSTATUS as PTRACE_GETREGSET gives it to a tracer of the larger word size. */
 struct arch_code {
 	unsigned arch; /* enum cotrace_arch, as a plain number */
@@ -129,6 +138,14 @@ struct arch_code {
 	int (*after_step_float)(const struct arch_code *c, uint64_t from, uint64_t to, void *set,
 				size_t size);
 	uint32_t float_set;
+	/*
+	 * What the instruction accesses when it is executed at @pc with @regs, one round of a
+	 * repeated one: at most CODE_TOUCHES_MAX of @out; returns how many. -EOPNOTSUPP: its
+	 * operands do not tell, or it enters the kernel.
+	 */
+	int (*touches)(const struct arch_code *c, const uint8_t *bytes, size_t n, uint64_t pc,
+		       const void *regs, size_t size, const struct code_access *access,
+		       struct code_touch *out);
 	/* The offset of an instruction that enters the kernel, or -ENOENT. */
 	ssize_t (*find_syscall)(const struct arch_code *c, const uint8_t *bytes, size_t n);
 };

@@ -450,6 +450,73 @@ static void the_x87_unit_forgets_the_slot(void **state)
 	assert_int_equal(wide->after_step_float(wide, A, NEAR, &set, 8), 0);
 }
 
+/* ---- Memory that is accessed ---- */
+
+static const struct user_regs_struct touching = { .rsp = 0x1000,
+						  .rbp = 0x2000,
+						  .rdi = 0x3000,
+						  .rsi = 0x4000,
+						  .rbx = 0x5000,
+						  .rcx = 2,
+						  .fs_base = 0x70000,
+						  .cs = 0x33 };
+
+static int touches_with(struct user_regs_struct regs, const uint8_t *bytes, size_t n,
+			struct code_touch *out)
+{
+	const struct code_access none = { 0 };
+
+	return wide->touches(wide, bytes, n, A, &regs, sizeof regs, &none, out);
+}
+
+#define TOUCHES(...) touches_with(touching, BYTES(__VA_ARGS__), t)
+#define TOUCH(i, at, bytes, reads, writes)                                               \
+	assert_true(t[i].addr == (at) && t[i].size == (bytes) && t[i].read == (reads) && \
+		    t[i].write == (writes))
+
+static void what_an_instruction_accesses_is_known_before(void **state)
+{
+	struct user_regs_struct no_more = touching;
+	struct code_touch t[CODE_TOUCHES_MAX];
+
+	(void)state;
+	assert_int_equal(TOUCHES(0x55), 1); /* push %rbp */
+	TOUCH(0, 0xff8, 8, false, true);
+	assert_int_equal(TOUCHES(0xff, 0x13), 2); /* call *(%rbx) */
+	TOUCH(0, 0x5000, 8, true, false);
+	TOUCH(1, 0xff8, 8, false, true);
+	assert_int_equal(TOUCHES(0xc9), 1); /* leave */
+	TOUCH(0, 0x2000, 8, true, false);
+	assert_int_equal(TOUCHES(0x8f, 0x04, 0x24), 2); /* pop (%rsp) */
+	TOUCH(0, 0x1008, 8, false, true);
+	TOUCH(1, 0x1000, 8, true, false);
+	assert_int_equal(TOUCHES(0xf3, 0xa4), 2); /* rep movsb: one round */
+	TOUCH(0, 0x3000, 1, false, true);
+	TOUCH(1, 0x4000, 1, true, false);
+	no_more.rcx = 0;
+	assert_int_equal(touches_with(no_more, BYTES(0xf3, 0xa4), t), 0);
+	assert_int_equal(TOUCHES(0x8b, 0x05, 0x10, 0, 0, 0), 1); /* mov 0x10(%rip), %eax */
+	TOUCH(0, A + 0x16, 4, true, false);
+	assert_int_equal(TOUCHES(0x64, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0), 1); /* mov %fs:0x28 */
+	TOUCH(0, 0x70028, 4, true, false);
+	assert_int_equal(TOUCHES(0xf0, 0x0f, 0xb1, 0x0b), 1); /* lock cmpxchg %ecx, (%rbx) */
+	TOUCH(0, 0x5000, 4, true, true);
+}
+
+static void what_accesses_nothing_or_who_knows_what_is_told_apart(void **state)
+{
+	struct code_touch t[CODE_TOUCHES_MAX];
+
+	(void)state;
+	assert_int_equal(TOUCHES(0x48, 0x8d, 0x03), 0);		  /* lea */
+	assert_int_equal(TOUCHES(0x0f, 0x1f, 0x03), 0);		  /* nop (%rbx) */
+	assert_int_equal(TOUCHES(0x0f, 0x18, 0x0b), 0);		  /* prefetch */
+	assert_int_equal(TOUCHES(0x0f, 0xab, 0x0b), -EOPNOTSUPP); /* bts %ecx, (%rbx) */
+	assert_int_equal(TOUCHES(0x0f, 0xae, 0x23), -EOPNOTSUPP); /* xsave */
+	assert_int_equal(TOUCHES(0x0f, 0x05), -EOPNOTSUPP);	  /* syscall */
+	assert_int_equal(TOUCHES(0x62, 0xf1, 0xfe, 0x49, 0x7f, 0x03), -EOPNOTSUPP); /* {%k1} */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +538,8 @@ int main(void)
 		cmocka_unit_test(the_trap_flag_does_not_stay_on_the_stack),
 		cmocka_unit_test(the_entry_of_a_call_from_a_slot_is_put_right),
 		cmocka_unit_test(the_x87_unit_forgets_the_slot),
+		cmocka_unit_test(what_an_instruction_accesses_is_known_before),
+		cmocka_unit_test(what_accesses_nothing_or_who_knows_what_is_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, get_codes, NULL);

@@ -36,6 +36,9 @@ void x86_displace(const struct arch_code *c, const uint8_t *bytes, size_t n, uin
 		  uint64_t to, struct code_displaced *out);
 int x86_emulate(const struct arch_code *c, const uint8_t *bytes, size_t n, uint64_t pc, void *regs,
 		size_t size, const struct code_access *access);
+int x86_touches(const struct arch_code *c, const uint8_t *bytes, size_t n, uint64_t pc,
+		const void *regs, size_t size, const struct code_access *access,
+		struct code_touch *out);
 int x86_entered(const struct arch_code *c, const struct code_displaced *d, uint64_t from,
 		uint64_t to, void *regs, size_t size);
 int x86_after_step(const struct arch_code *c, const struct code_instruction *insn, uint8_t end,
