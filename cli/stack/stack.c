@@ -11,15 +11,18 @@
 #include "cli/stack/stack.h"
 
 #define FRAMES 256
+#define OUTPUT_BYTES (16u * 1024 * 1024)
 
 const char stack_help[] =
-	"Usage: cotrace stack [-1irsv] [-n FRAMES] PID\n"
+	"Usage: cotrace stack [-1Hirsv] [-n FRAMES] PID\n"
 	"\n"
 	"Shows the stacks of all threads of a process and leaves it as it was. It is held only\n"
 	"while registers and stacks are copied; whoever holds it already, or has it stopped by\n"
 	"job control, keeps it so.\n"
 	"\n"
 	"  -1, --one           only the thread with the id PID; the others run on\n"
+	"  -H, --hold          hold the process until all stacks have been followed: for what\n"
+	"                      lies beyond the copies; slower\n"
 	"  -n, --frames=N      at most N frames of each thread; the default is 256, 0 is all\n"
 	"  -s, --source        source files and lines, from debug information\n"
 	"  -i, --inlined       functions that were inlined too, each with its line\n"
@@ -30,14 +33,19 @@ const char stack_help[] =
 
 struct options {
 	struct stack_form form;
-	bool one, verbose, help;
+	bool one, hold, verbose, help;
 };
 
 static const struct option long_options[] = {
-	{ "one", no_argument, NULL, '1' },    { "frames", required_argument, NULL, 'n' },
-	{ "source", no_argument, NULL, 's' }, { "inlined", no_argument, NULL, 'i' },
-	{ "raw", no_argument, NULL, 'r' },    { "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },   { NULL, 0, NULL, 0 },
+	{ "one", no_argument, NULL, '1' },
+	{ "hold", no_argument, NULL, 'H' },
+	{ "frames", required_argument, NULL, 'n' },
+	{ "source", no_argument, NULL, 's' },
+	{ "inlined", no_argument, NULL, 'i' },
+	{ "raw", no_argument, NULL, 'r' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static bool *flag_of(struct options *o, int c)
@@ -45,6 +53,8 @@ static bool *flag_of(struct options *o, int c)
 	switch (c) {
 	case '1':
 		return &o->one;
+	case 'H':
+		return &o->hold;
 	case 's':
 		return &o->form.source;
 	case 'i':
@@ -75,7 +85,7 @@ static int parse(struct options *o, int argc, char **argv)
 	int c, status = 0;
 
 	optind = 0;
-	while (!status && (c = getopt_long(argc, argv, ":1n:sirvh", long_options, NULL)) != -1) {
+	while (!status && (c = getopt_long(argc, argv, ":1Hn:sirvh", long_options, NULL)) != -1) {
 		bool *flag = flag_of(o, c);
 
 		if (flag)
@@ -103,8 +113,7 @@ static int take(struct stack *k, const struct options *o, pid_t pid)
 
 	if (status)
 		return status;
-	r = stack_take(k);
-	snapshot_resume(&k->snapshot);
+	r = stack_take(k, o->hold);
 	return r < 0 ? snapshot_failed(&k->snapshot, r, "looked at") : 0;
 }
 
@@ -116,9 +125,13 @@ static int show(struct stack *k, const struct options *o)
 	if (problem)
 		return complain(EXIT_FAILURE, "the stacks of process %d cannot be followed: %s",
 				(int)k->snapshot.pid, problem);
+	/* Whoever reads the output may be held: it is kept until that is over. */
+	if (k->snapshot.since_ns)
+		setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES);
 	printf("PID %d (%s)\n", (int)k->snapshot.pid, look_command(k->snapshot.pid, command));
 	for (size_t i = 0; i < k->count; i++)
 		stack_show(k, &k->tasks[i], &o->form);
+	snapshot_resume(&k->snapshot);
 	fflush(stdout);
 	if (o->verbose)
 		complain(0, "process %d was held for %.1f ms", (int)k->snapshot.pid,
@@ -136,6 +149,7 @@ static int take_stacks(const struct options *o, pid_t pid)
 	status = take(&k, o, pid);
 	if (!status)
 		status = show(&k, o);
+	snapshot_resume(&k.snapshot);
 	stack_end(&k);
 	stack_forget(&k);
 	snapshot_close(&k.snapshot);

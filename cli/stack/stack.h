@@ -49,8 +49,8 @@ struct stack_form {
 };
 
 /* ---- take.c: while the process is held ---- */
-/* Returns 0 or a negative errno. */
-int stack_take(struct stack *k);
+/* Then lets the process run, unless told to @hold it. Returns 0 or a negative errno. */
+int stack_take(struct stack *k, bool hold);
 void stack_forget(struct stack *k);
 
 /* ---- unwind.c ---- */

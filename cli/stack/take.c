@@ -56,7 +56,7 @@ static void take_task(struct stack *k, struct stack_task *t)
 		copy_memory(k, t, sp);
 }
 
-int stack_take(struct stack *k)
+int stack_take(struct stack *k, bool hold)
 {
 	int r = maps_read(&k->maps, k->snapshot.tid, false);
 
@@ -72,7 +72,8 @@ int stack_take(struct stack *k)
 		take_task(k, &k->tasks[i]);
 	}
 	/* Names can be read of a process that runs. */
-	snapshot_resume(&k->snapshot);
+	if (!hold)
+		snapshot_resume(&k->snapshot);
 	for (size_t i = 0; i < k->count; i++)
 		take_name(&k->tasks[i]);
 	return 0;

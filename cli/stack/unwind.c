@@ -59,7 +59,7 @@ static bool read_word(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *result, void *arg
 	    (ssize_t)k->word)
 		return false;
 	m = maps_find(&k->maps, addr);
-	if (!m || m->write)
+	if (k->snapshot.held_ns && (!m || m->write))
 		k->read_live = true;
 	*result = word;
 	return true;
