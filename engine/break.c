@@ -74,6 +74,9 @@ static int join_site(struct breakpoint *b)
 	struct trap_site *site = code ? space_add_site(p->space, code, b->addr) : NULL;
 	int r = code == NULL ? -ENODEV : site == NULL ? -ENOMEM : 0;
 
+	/* Its memory may have been mapped anew beneath others' breakpoints. */
+	if (r == 0 && site->planted)
+		space_check(site);
 	if (r == 0 && !site->planted)
 		r = space_plant(site);
 	if (r < 0)

@@ -14,8 +14,7 @@ static bool is_stale(struct task *t, const struct arch_code *code, uint64_t addr
 	struct backend *b = t->engine->backend;
 	uint8_t now[sizeof code->trap];
 
-	return t->process->space->used &&
-	       b->ops->memory_read(b, t->tid, addr, now, code->trap_size) == code->trap_size &&
+	return b->ops->memory_read(b, t->tid, addr, now, code->trap_size) == code->trap_size &&
 	       memcmp(now, code->trap, code->trap_size) != 0;
 }
 
@@ -48,7 +47,9 @@ bool hit_trap(struct task *t, const struct backend_event *ev)
 		return false;
 	addr = ev->pc - code->trap_adjust;
 	site = space_site(t->process->space, addr);
-	if (site == NULL || !site->planted) {
+	if (site == NULL) /* sites are not forgotten: it is the program's own */
+		return false;
+	if (!site->planted) {
 		if (!is_stale(t, code, addr))
 			return false;
 		task_stand(t, ev, 0);
