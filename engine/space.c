@@ -14,6 +14,7 @@
 #define TABLE_CAPACITY 1024
 #define CLEAN_TRIES 3
 #define GHOST_NS (5 * CLOCK_SECOND)
+#define SITE_KEPT_NS (10 * CLOCK_SECOND)
 
 struct space *space_new(struct engine *e)
 {
@@ -94,12 +95,33 @@ struct trap_site *space_site(const struct space *s, uint64_t addr)
 	return s && s->sites.count ? map_get(&s->sites, addr + 1) : NULL;
 }
 
+/* Of a trap that has been out for so long nobody comes any more. */
+static void forget_old_sites(struct space *s)
+{
+	uint64_t now = clock_now_ns();
+	struct trap_site *site;
+	size_t at = 0;
+
+	while ((site = map_walk(&s->sites, &at)) != NULL) {
+		if (site->planted || !list_empty(&site->breakpoints) ||
+		    now - site->since_ns < SITE_KEPT_NS)
+			continue;
+		map_take(&s->sites, site->addr + 1);
+		free(site);
+		at--; /* the next one may have moved here */
+	}
+}
+
 struct trap_site *space_add_site(struct space *s, const struct arch_code *code, uint64_t addr)
 {
 	struct trap_site *site = space_site(s, addr);
 
-	if (site != NULL || s->sites.count >= SPACE_SITES_MAX)
+	if (site != NULL || addr == UINT64_MAX)
 		return site;
+	if (s->sites.count >= SPACE_SITES_MAX)
+		forget_old_sites(s);
+	if (s->sites.count >= SPACE_SITES_MAX)
+		return NULL;
 	site = calloc(1, sizeof *site);
 	if (site == NULL || map_put(&s->sites, addr + 1, site) < 0) {
 		free(site);
@@ -214,6 +236,7 @@ void space_unplant(struct trap_site *site)
 	if (!site->planted)
 		return;
 	site->planted = false;
+	site->since_ns = clock_now_ns();
 	s->planted--;
 	sites_begin(&s->table);
 	clean(any_process(s), site);

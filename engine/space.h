@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 #include "wire/sites.h"
 
-#define SPACE_SITES_MAX 65536u
+#define SPACE_SITES_MAX 131072u /* more than one session may have, and some that are history */
 
 /* Memory of the target for displaced instructions. */
 struct slot_area {
@@ -48,7 +48,8 @@ struct trap_site {
 	struct list breakpoints;
 	uint8_t original[sizeof((struct arch_code *)0)->trap];
 	bool planted;
-	bool moved_valid; /* `bytes` and `moved` have been filled in */
+	uint64_t since_ns; /* when the trap was taken out */
+	bool moved_valid;  /* `bytes` and `moved` have been filled in */
 	uint8_t bytes[CODE_INSTRUCTION_MAX];
 	size_t byte_count;
 	struct code_displaced moved;
