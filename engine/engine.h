@@ -187,7 +187,9 @@ struct task {
 	uint64_t debug_version; /* of the process, at the last attempt */
 	struct struck *struck;	/* hit on the way to this stop */
 	size_t struck_count;
-	bool struck_told; /* ... as this stop, and not as one after it */
+	bool struck_told;			     /* ... as this stop, and not as one after it */
+	struct code_touch touches[CODE_TOUCHES_MAX]; /* what the instruction it steps accesses */
+	int touch_count;			     /* -1: that is not known */
 
 	bool announced;	   /* every session has its parent's event */
 	bool must_not_run; /* it could not be taken in */

@@ -139,7 +139,9 @@ static enum backend_resume how_to_run(struct task *t)
 	t->steps = t->steps_call = false;
 	if (t->ev.kind == BACKEND_JOB_STOP)
 		return BACKEND_LISTEN;
-	if (rules_wants_step(&t->rules))
+	if (watch_steps(t))
+		struck_expect(t);
+	if (rules_wants_step(&t->rules) || watch_steps(t))
 		return step_begin(t, sees_calls);
 	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
 	if (sees_calls ||

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "engine/break.h"
+#include "engine/past.h"
+#include "engine/regs.h"
 #include "engine/space.h"
 #include "engine/task.h"
 #include "engine/watch.h"
@@ -36,6 +38,78 @@ static void refresh(struct task *t, struct watch *w, const struct backend_debug 
 {
 	if (w->kind != BACKEND_DEBUG_EXECUTE)
 		space_read(t, piece->addr, w->last + (piece->addr - w->addr), piece->length);
+}
+
+/* The instruction that @t steps said that it would access these bytes. */
+static bool is_announced(const struct task *t, const struct watch *w)
+{
+	for (int i = 0; i < t->touch_count; i++) {
+		const struct code_touch *touch = &t->touches[i];
+
+		if ((touch->addr - w->addr < w->length || w->addr - touch->addr < touch->size) &&
+		    (touch->write || w->kind == BACKEND_DEBUG_ACCESS))
+			return true;
+	}
+	return false;
+}
+
+/* Another task has stored there, or is about to, and will be found at the end of its step. */
+static bool is_of_others(const struct task *t, const struct watch *w)
+{
+	list_for_each (&t->process->tasks, node, after) {
+		const struct task *u = list_entry(node, struct task, in_process);
+
+		if (u != t && u->state == TASK_RUNNING && u->steps && is_announced(u, w))
+			return true;
+	}
+	return false;
+}
+
+/* By stepping: what the instruction said that it would access, or else what has changed. */
+static bool is_stepped_on(const struct task *t, const struct backend_event *ev,
+			  const struct watch *w, const uint8_t *now)
+{
+	if (ev->kind != BACKEND_SYSCALL_EXIT && t->touch_count >= 0)
+		return is_announced(t, w);
+	return memcmp(now, w->last, w->length) != 0 && !is_of_others(t, w);
+}
+
+static void look_after_step(struct task *t, const struct backend_event *ev, struct watch *w)
+{
+	uint64_t before = value_of(w);
+	uint8_t now[BACKEND_DEBUG_BYTES] = { 0 };
+	struct struck *s;
+
+	space_read(t, w->addr, now, w->length);
+	if (!is_stepped_on(t, ev, w, now))
+		return;
+	memcpy(w->last, now, sizeof now);
+	s = add(t, w);
+	if (s == NULL)
+		return;
+	s->before = before;
+	s->after = value_of(w);
+}
+
+static bool has_stepped(const struct task *t, const struct backend_event *ev)
+{
+	return ev->kind == BACKEND_SYSCALL_EXIT ||
+	       (ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_STEP && t->steps);
+}
+
+void struck_expect(struct task *t)
+{
+	const struct arch_code *code = regs_code(t);
+	const struct code_access access = past_access(t);
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	ssize_t n = code ? space_read(t, t->ev.pc, bytes, sizeof bytes) : -1;
+	size_t size;
+	const uint8_t *set = regs_get(t, &size);
+
+	t->touch_count = -1;
+	if (n > 0 && set != NULL)
+		t->touch_count = code->touches(code, bytes, (size_t)n, t->ev.pc, set, size, &access,
+					       t->touches);
 }
 
 static bool is_hit(const struct task *t, unsigned hits, const struct backend_debug *piece)
@@ -86,22 +160,30 @@ static bool can_tell(const struct backend_event *ev)
 void struck_take(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
-	unsigned hits;
+	unsigned hits = 0;
+	bool stepped;
 
 	t->struck_count = 0;
 	t->struck_told = false;
-	if (t->process == NULL || !t->is_armed || !can_tell(ev))
+	if (t->process == NULL)
 		return;
-	hits = b->ops->debug_hits(b, t->tid);
-	if (hits == 0)
+	if (t->is_armed && can_tell(ev))
+		hits = b->ops->debug_hits(b, t->tid);
+	stepped = t->process->stepped && has_stepped(t, ev);
+	if (hits == 0 && !stepped)
 		return;
-	log_debug("%d has hit %x at %lx", (int)t->tid, hits, (unsigned long)ev->pc);
 	list_for_each (&t->process->watches, node, after) {
 		struct watch *w = list_entry(node, struct watch, in_process);
 
-		if (!w->stepped && (w->kind != BACKEND_DEBUG_EXECUTE || !is_again(t, ev, w->addr)))
+		if (w->stepped && stepped)
+			look_after_step(t, ev, w);
+		else if (!w->stepped &&
+			 (w->kind != BACKEND_DEBUG_EXECUTE || !is_again(t, ev, w->addr)))
 			look(t, w, hits);
 	}
+	if (t->struck_count)
+		log_debug("%d has hit %zu (%x) at %lx", (int)t->tid, t->struck_count, hits,
+			  (unsigned long)ev->pc);
 }
 
 uint32_t struck_kind(const struct task *t)

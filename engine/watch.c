@@ -341,6 +341,11 @@ int watch_step_instead(struct breakpoint *b)
 	return 0;
 }
 
+bool watch_steps(const struct task *t)
+{
+	return t->process != NULL && t->process->stepped && !t->detaching;
+}
+
 bool watch_concerns(const struct process *p, uint64_t addr, size_t size, bool write)
 {
 	list_for_each (&p->watches, node, after) {

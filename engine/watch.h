@@ -49,7 +49,12 @@ bool watch_concerns(const struct process *p, uint64_t addr, size_t size, bool wr
 /* Values before a hit are those that a session has written. */
 void watch_written(struct process *p, uint64_t addr, size_t size);
 
+/* It must step for the sake of watches that are in no registers. */
+bool watch_steps(const struct task *t);
+
 /* struck.c */
+/* It is about to step. */
+void struck_expect(struct task *t);
 /* What @t has hit on its way to this stop. */
 void struck_take(struct task *t, const struct backend_event *ev);
 /* The kind of event it makes; 0: none. */

@@ -1,86 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Watchpoints and hardware breakpoints (R8). */
+/* Watchpoints (R8): every access, in every task, whatever the bytes. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "test/system/system.h"
-
-struct watched {
-	struct target t;
-	uint64_t variable, bytes, code;
-};
-
-static void watched_ready(struct watched *w)
-{
-	char line[200], *at;
-
-	target_line(&w->t, line, sizeof line);
-	CHECK(strncmp(line, "ready", 5) == 0);
-	w->variable = strtoull(line + 5, &at, 16);
-	w->bytes = strtoull(at, &at, 16);
-	w->code = strtoull(at, &at, 16);
-}
-
-static void watched_start_as(struct watched *w, const char *program)
-{
-	TARGET_START(&w->t, program);
-	watched_ready(w);
-}
-
-static void watched_start(struct watched *w)
-{
-	watched_start_as(w, "watched");
-}
-
-#define WATCH(w, k, m, at, n, ...)                                               \
-	((struct cotrace_breakpoint){ .size = sizeof(struct cotrace_breakpoint), \
-				      .kind = (k),                               \
-				      .mode = (m),                               \
-				      .pid = (w)->t.pid,                         \
-				      .addr = (at),                              \
-				      .length = (n),                             \
-				      __VA_ARGS__ })
-
-static uint64_t set(struct cotrace *s, struct cotrace_breakpoint b)
-{
-	uint64_t id;
-
-	CHECK_EQ(cotrace_break(s, &id, &b), 0);
-	return id;
-}
-
-static int refused(struct cotrace *s, struct cotrace_breakpoint b)
-{
-	uint64_t id;
-
-	return cotrace_break(s, &id, &b);
-}
-
-static uint64_t watch(struct cotrace *s, const struct watched *w, uint64_t at, uint32_t length)
-{
-	return set(s, WATCH(w, COTRACE_WATCH_WRITE, COTRACE_NOTE, at, length));
-}
-
-static void take_values(struct cotrace *s, uint64_t before, uint64_t after)
-{
-	struct cotrace_event ev;
-
-	take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
-	CHECK_EQ(ev.watchpoint.before, before);
-	CHECK_EQ(ev.watchpoint.after, after);
-}
-
-/* It runs on alone as if nobody had ever been there: no register is left armed. */
-static void ends_alone(struct watched *w)
-{
-	check_untouched(w->t.pid);
-	CHECK_EQ(puppet_ask(&w->t, "store 0 8 1"), 0);
-	CHECK_EQ(puppet_ask(&w->t, "call 2"), 2);
-	puppet_ask(&w->t, "threads 4 10");
-	puppet_end(&w->t);
-}
+#include "test/system/watched.h"
 
 /* 3.5: in tasks that start afterwards too (97). */
 static void every_write_is_told(const char *program, unsigned threads, unsigned rounds)
@@ -109,7 +34,7 @@ static void every_write_is_told(const char *program, unsigned threads, unsigned 
 	CHECK_EQ(puppet_answer(&w.t), threads * rounds);
 	take_none(s, 20);
 	cotrace_close(s);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
 
 TEST(every_write_of_200_threads_that_start_later_is_told)
@@ -141,7 +66,7 @@ TEST(a_write_of_an_equal_value_is_told_and_a_read_is_not)
 	puppet_ask(&w.t, "store 0 4 8");
 	take_none(s, 20);
 	cotrace_close(s);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
 
 TEST(reads_are_told_where_access_is_watched)
@@ -151,7 +76,7 @@ TEST(reads_are_told_where_access_is_watched)
 
 	watched_start(&w);
 	s = attached(w.t.pid, NULL);
-	set(s, WATCH(&w, COTRACE_WATCH_ACCESS, COTRACE_NOTE, w.bytes + 8, 2));
+	set_watch(s, WATCH(&w, COTRACE_WATCH_ACCESS, COTRACE_NOTE, w.bytes + 8, 2));
 	puppet_ask(&w.t, "store 8 4 0x10203");
 	take_values(s, 0, 0x203);
 	puppet_ask(&w.t, "load 8 4");
@@ -161,7 +86,7 @@ TEST(reads_are_told_where_access_is_watched)
 	puppet_ask(&w.t, "load 10 1");
 	take_none(s, 20);
 	cotrace_close(s);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
 
 /* Each byte of the range and none beside it, wherever it lies. */
@@ -197,7 +122,7 @@ static void every_range(const char *program)
 			CHECK_EQ(cotrace_clear(s, id), 0);
 		}
 	cotrace_close(s);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
 
 TEST(ranges_of_any_place_and_length_are_watched_exactly)
@@ -223,22 +148,26 @@ TEST(the_registers_are_shared_and_used_up_by_all_sessions)
 		id = watch(a, &w, w.bytes + 8 * i, 8);
 		watch(b, &w, w.bytes + 8 * i, 8);
 	}
-	CHECK_EQ(refused(a, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes + 32, 8)),
+	CHECK_EQ(refuse_watch(a, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes + 32, 8)),
 		 -ENOSPC);
-	CHECK_EQ(refused(b, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes, 4)), -ENOSPC);
-	CHECK_EQ(refused(b, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0)), -ENOSPC);
+	CHECK_EQ(refuse_watch(b, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes, 4)),
+		 -ENOSPC);
+	CHECK_EQ(refuse_watch(b, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0)),
+		 -ENOSPC);
 	CHECK_EQ(cotrace_clear(a, id), 0);
-	CHECK_EQ(refused(b, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0)), -ENOSPC);
+	CHECK_EQ(refuse_watch(b, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0)),
+		 -ENOSPC);
 	puppet_ask(&w.t, "store 24 8 5");
 	take_none(a, 20);
 	take_values(b, 0, 5);
 	cotrace_close(b);
-	while (refused(a, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0)) == -ENOSPC)
+	while (refuse_watch(a, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0)) ==
+	       -ENOSPC)
 		usleep(1000); /* nobody waits for the end of a session */
 	puppet_ask(&w.t, "store 16 4 6");
 	take_values(a, 0, 6);
 	cotrace_close(a);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
 
 #define SESSIONS 8
@@ -282,304 +211,104 @@ TEST(eight_sessions_come_and_go)
 	for (int i = 0; i < SESSIONS; i++)
 		if (s[i] != NULL)
 			cotrace_close(s[i]);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
 
-TEST(a_stop_comes_after_the_access_and_the_task_goes_on)
+/* Four registers are in use: what comes now is watched by stepping. */
+static void use_up(struct cotrace *s, const struct watched *w, uint64_t *ids)
 {
-	struct cotrace_event ev;
-	unsigned char now[4];
-	struct watched w;
-	struct cotrace *s;
-
-	watched_start(&w);
-	s = attached(w.t.pid, NULL);
-	set(s, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_STOP, w.bytes, 4));
-	for (unsigned char i = 1; i < 10; i++) {
-		puppet_tell(&w.t, "store 0 4 %u", i);
-		take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
-		CHECK(ev.flags & COTRACE_EV_STOP);
-		CHECK_EQ(cotrace_read_memory(s, w.t.pid, w.bytes, now, 4), 4);
-		CHECK_EQ(now[0], i);
-		CHECK(!puppet_answers(&w.t, 5));
-		CHECK_EQ(cotrace_resume(s, ev.task), 0);
-		CHECK_EQ(puppet_answer(&w.t), 0);
-	}
-	cotrace_close(s);
-	ends_alone(&w);
+	for (unsigned i = 0; i < 4; i++)
+		ids[i] = watch(s, w, w->bytes + 32 + 8 * i, 8);
 }
 
-TEST(a_hardware_breakpoint_hits_once_for_each_pass)
+static struct cotrace_breakpoint slowly(const struct watched *w, uint32_t kind, uint64_t at,
+					uint32_t length)
 {
-	struct cotrace_event ev;
-	unsigned char before[4], after[4];
+	return WATCH(w, kind, COTRACE_NOTE, at, length, .flags = COTRACE_WATCH_SOFTWARE);
+}
+
+static uint32_t planted(struct cotrace *s, uint64_t id)
+{
+	struct cotrace_break_info v[10];
+	int n = cotrace_breakpoints(s, v, 10);
+
+	for (int i = 0; i < n; i++)
+		if (v[i].id == id)
+			return v[i].planted;
+	FAIL("no breakpoint %llu", (unsigned long long)id);
+}
+
+static void watched_by_stepping(const char *program)
+{
 	struct watched w;
 	struct cotrace *s;
+	uint64_t ids[4], id;
 
-	watched_start(&w);
+	watched_start_as(&w, program);
 	s = attached(w.t.pid, NULL);
-	CHECK_EQ(cotrace_read_memory(s, w.t.pid, w.code, before, 4), 4);
-	set(s, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_STOP, w.code, 0));
-	CHECK_EQ(cotrace_read_memory(s, w.t.pid, w.code, after, 4), 4);
-	CHECK(memcmp(before, after, 4) == 0);
-	puppet_tell(&w.t, "call 100");
-	for (unsigned i = 1; i <= 100; i++) {
-		take_kind(s, &ev, COTRACE_EVENT_BREAKPOINT);
-		CHECK_EQ(ev.pc, w.code);
-		CHECK_EQ(ev.breakpoint.hits, i);
-		CHECK_EQ(cotrace_resume(s, ev.task), 0);
-	}
-	CHECK_EQ(puppet_answer(&w.t), 100);
+	use_up(s, &w, ids);
+	id = set_watch(s, slowly(&w, COTRACE_WATCH_WRITE, w.bytes + 1, 3));
+	CHECK_EQ(planted(s, id), COTRACE_PLANTED_STEPPING);
+	CHECK_EQ(planted(s, ids[0]), 1);
+	puppet_ask(&w.t, "store 0 4 0x11223344");
+	take_values(s, 0, 0x112233);
+	puppet_ask(&w.t, "store 0 4 0x11223355");
+	take_values(s, 0x112233, 0x112233);
+	puppet_ask(&w.t, "store 4 8 1");
+	puppet_ask(&w.t, "load 0 4");
 	take_none(s, 20);
-	cotrace_close(s);
-	ends_alone(&w);
-}
-
-/* The trap beneath, the slot or acting out, and the register: each its own, once a pass. */
-static void both_kinds(const char *order, enum cotrace_mode mode)
-{
-	unsigned soft = 0, hard = 0;
-	uint64_t soft_id, hard_id;
-	struct cotrace_event ev;
-	struct cotrace *a, *b;
-	struct watched w;
-
-	watched_start(&w);
-	a = attached(w.t.pid, NULL);
-	b = attached(w.t.pid, NULL);
-	soft_id = set(a, WATCH(&w, COTRACE_BREAK_SOFTWARE, mode, w.code, 0));
-	hard_id = set(b, WATCH(&w, COTRACE_BREAK_HARDWARE, mode, w.code, 0));
-	puppet_tell(&w.t, "%s 50", order);
-	for (unsigned i = 0; i < 50; i++) {
-		take_kind(b, &ev, COTRACE_EVENT_BREAKPOINT);
-		CHECK_EQ(ev.breakpoint.id, hard_id);
-		CHECK_EQ(ev.pc, w.code);
-		CHECK_EQ(ev.breakpoint.hits, ++hard);
-		if (mode == COTRACE_STOP)
-			cotrace_resume(b, ev.task);
-		take_kind(a, &ev, COTRACE_EVENT_BREAKPOINT);
-		CHECK_EQ(ev.breakpoint.id, soft_id);
-		CHECK_EQ(ev.pc, w.code);
-		CHECK_EQ(ev.breakpoint.hits, ++soft);
-		if (mode == COTRACE_STOP)
-			cotrace_resume(a, ev.task);
-	}
-	CHECK_EQ(puppet_answer(&w.t), 50);
-	take_none(a, 20);
-	take_none(b, 0);
-	cotrace_close(a);
-	cotrace_close(b);
-	ends_alone(&w);
-}
-
-TEST(a_trap_and_a_register_at_one_address_hit_once_each)
-{
-	both_kinds("call", COTRACE_NOTE);
-	both_kinds("call", COTRACE_STOP);
-	both_kinds("handler", COTRACE_STOP);
-}
-
-/* `code` pushes; the breakpoint on it must not hide that from who watches the stack. */
-TEST(what_the_engine_would_act_out_is_seen_by_watchpoints)
-{
-	struct cotrace_event ev;
-	struct watched w;
-	struct cotrace *s;
-
-	watched_start(&w);
-	s = attached(w.t.pid, NULL);
-	set(s, WATCH(&w, COTRACE_BREAK_SOFTWARE, COTRACE_STOP, w.code, 0));
-	puppet_tell(&w.t, "call 3");
-	for (unsigned i = 0; i < 3; i++) {
-		skip_to(s, &ev, COTRACE_EVENT_BREAKPOINT);
-		break;
-	}
-	/* skip_to() does not answer the one it gives. */
-	set(s, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, ev.sp - 8, 8));
-	for (unsigned i = 0; i < 3; i++) {
-		CHECK_EQ(cotrace_resume(s, ev.task), 0);
-		take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
-		CHECK_EQ(ev.pc, w.code + 1);
-		if (i < 2)
-			skip_to(s, &ev, COTRACE_EVENT_BREAKPOINT);
-	}
-	CHECK_EQ(puppet_answer(&w.t), 3);
-	cotrace_close(s);
-	ends_alone(&w);
-}
-
-/* 39 */
-TEST(a_step_and_a_watchpoint_are_both_told)
-{
-	struct cotrace_event ev;
-	struct cotrace *a, *b;
-	struct watched w;
-	bool hit = false;
-
-	watched_start(&w);
-	a = attached(w.t.pid, NULL);
-	b = attached(w.t.pid, NULL);
-	set(a, WATCH(&w, COTRACE_BREAK_SOFTWARE, COTRACE_STOP, w.code, 0));
-	puppet_tell(&w.t, "call 1");
-	take_kind(a, &ev, COTRACE_EVENT_BREAKPOINT);
-	watch(b, &w, ev.sp - 8, 8);
-	watch(a, &w, ev.sp - 8, 8);
+	puppet_ask(&w.t, "store 32 4 3"); /* in a register, in a step */
+	take_values(s, 0, 3);
+	puppet_ask(&w.t, "fill 0 2"); /* rep: one round, one event */
+	take_values(s, 0x112233, 0x112255);
+	puppet_ask(&w.t, "read 0 16 0x66"); /* known when the call has returned */
+	take_values(s, 0x112255, 0x666666);
+	set_watch(s, slowly(&w, COTRACE_WATCH_ACCESS, w.bytes + 3, 1));
+	puppet_ask(&w.t, "load 0 4");
+	take_values(s, 0x66, 0x66);
+	take_none(s, 0);
+	/* As soon as there are registers for it: two, and one for the other. */
 	for (int i = 0; i < 3; i++) {
-		CHECK_EQ(cotrace_step(a, ev.task, COTRACE_STEP_INSTRUCTION, 0, 0), 0);
-		if (i == 0) {
-			take_kind(a, &ev, COTRACE_EVENT_WATCHPOINT);
-			CHECK_EQ(ev.pc, w.code + 1);
-			take_kind(b, &ev, COTRACE_EVENT_WATCHPOINT);
-			hit = true;
-		}
-		take_kind(a, &ev, COTRACE_EVENT_STEP);
-		if (i < 2)
-			CHECK_EQ(ev.pc, w.code + 1 + (unsigned)i);
+		CHECK_EQ(planted(s, id), COTRACE_PLANTED_STEPPING);
+		CHECK_EQ(cotrace_clear(s, ids[i]), 0);
 	}
-	CHECK(hit);
-	take_none(b, 0);
-	CHECK_EQ(cotrace_resume(a, 0), 0);
-	CHECK_EQ(puppet_answer(&w.t), 1);
-	cotrace_close(a);
-	cotrace_close(b);
-	ends_alone(&w);
+	CHECK_EQ(planted(s, id), 1);
+	puppet_ask(&w.t, "store 2 1 9");
+	take_values(s, 0x666666, 0x660966);
+	cotrace_close(s);
+	watched_ends_alone(&w);
 }
 
-TEST(conditions_counts_and_once_go_for_watchpoints_too)
+TEST(what_finds_no_register_is_watched_by_stepping)
 {
-	struct cotrace_breakpoint b;
+	watched_by_stepping("watched");
+}
+
+TEST(a_32_bit_program_is_watched_by_stepping)
+{
+	watched_by_stepping("watched-32");
+}
+
+TEST(threads_that_start_later_are_watched_by_stepping, .timeout_s = 60)
+{
+	uint64_t before = 0, ids[4];
 	struct cotrace_event ev;
 	struct watched w;
 	struct cotrace *s;
-	char text[80];
-	uint8_t *code;
-	size_t size;
 
 	watched_start(&w);
 	s = attached(w.t.pid, NULL);
-	snprintf(text, sizeof text, "*(int *)0x%llx > 5", (unsigned long long)w.bytes);
-	CHECK_EQ(cotrace_compile(&code, &size, COTRACE_ARCH_X86_64, text, NULL, 0), 0);
-	b = WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes, 4, .ignore = 1,
-		  .flags = COTRACE_BREAK_ONCE);
-	b.condition = (struct cotrace_expression){ code, size };
-	set(s, b);
-	free(code);
-	for (unsigned i = 0; i < 10; i++)
-		puppet_ask(&w.t, "store 0 4 %u", i);
-	take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
-	CHECK_EQ(ev.watchpoint.before, 6);
-	CHECK_EQ(ev.watchpoint.after, 7);
-	CHECK_EQ(ev.watchpoint.hits, 2);
-	take_none(s, 20);
-	cotrace_close(s);
-	ends_alone(&w);
-}
-
-TEST(what_a_session_writes_is_no_hit_but_known)
-{
-	struct cotrace *a, *b;
-	uint32_t value = 99;
-	struct watched w;
-
-	watched_start(&w);
-	a = attached(w.t.pid, NULL);
-	b = attached(w.t.pid, NULL);
-	watch(a, &w, w.bytes, 4);
-	CHECK_EQ(cotrace_write_memory(b, w.t.pid, w.bytes, &value, 4), 4);
-	take_none(a, 20);
-	puppet_ask(&w.t, "store 0 4 1");
-	take_values(a, 99, 1);
-	cotrace_close(a);
-	cotrace_close(b);
-	ends_alone(&w);
-}
-
-TEST(children_are_not_watched_unless_they_inherit)
-{
-	struct cotrace *a, *b;
-	struct cotrace_event ev;
-	struct watched w;
-
-	watched_start(&w);
-	a = attached(w.t.pid, OPTIONS(.scope = COTRACE_TREE));
-	b = attached(w.t.pid, NULL);
-	watch(b, &w, w.bytes, 4);
-	CHECK_EQ(puppet_ask(&w.t, "fork 0"), 0);
-	take_none(b, 20);
-	set(a, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes, 4,
-		     .flags = COTRACE_BREAK_INHERIT));
-	CHECK_EQ(puppet_ask(&w.t, "fork 0"), 0);
-	take_kind(a, &ev, COTRACE_EVENT_WATCHPOINT);
-	CHECK(ev.pid != w.t.pid);
-	CHECK_EQ(ev.watchpoint.after, 0x12345678);
-	take_none(b, 20);
-	cotrace_close(a);
-	cotrace_close(b);
-	ends_alone(&w);
-}
-
-TEST(an_exec_ends_a_watchpoint)
-{
-	struct watched w;
-	struct cotrace *s;
-
-	watched_start_as(&w, "watched-static");
-	s = attached(w.t.pid, NULL);
-	watch(s, &w, w.bytes, 4);
-	puppet_tell(&w.t, "again");
-	watched_ready(&w);
-	puppet_ask(&w.t, "store 0 4 1");
-	take_none(s, 20);
-	set(s, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes, 4,
-		     .flags = COTRACE_BREAK_REPLANT));
-	puppet_tell(&w.t, "again");
-	watched_ready(&w);
-	puppet_ask(&w.t, "store 0 4 1");
-	take_values(s, 0, 1);
-	cotrace_close(s);
-	ends_alone(&w);
-}
-
-/* A task that never stops by itself is reached, and let go of. */
-TEST(a_busy_task_is_armed_and_left_alone)
-{
-	struct cotrace_event ev;
-	struct watched w;
-	struct cotrace *s;
-
-	watched_start(&w);
-	puppet_ask(&w.t, "spin");
-	for (int i = 0; i < 20; i++) {
-		s = attached(w.t.pid, OPTIONS(.flags = COTRACE_LOSSY));
-		watch(s, &w, w.variable, 4);
+	use_up(s, &w, ids);
+	set_watch(s, slowly(&w, COTRACE_WATCH_WRITE, w.variable, 4));
+	puppet_tell(&w.t, "threads 4 20");
+	for (unsigned i = 1; i <= 80; i++) {
 		take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
-		if (i % 2 == 0)
-			CHECK_EQ(cotrace_clear(s, ev.watchpoint.id), 0);
-		cotrace_close(s);
+		CHECK_EQ(ev.watchpoint.before, before);
+		before = ev.watchpoint.after;
+		CHECK_EQ(before & 0xfff, i);
+		CHECK_EQ(before >> 12, (uint64_t)(uint32_t)ev.tid & 0xfffff);
 	}
-	check_untouched(w.t.pid);
-	CHECK_EQ(puppet_ask(&w.t, "call 1"), 1);
-	puppet_end(&w.t);
-}
-
-TEST(rep_instructions_are_told_as_they_go)
-{
-	struct cotrace_event ev;
-	struct watched w;
-	struct cotrace *s;
-	unsigned n = 0;
-
-	watched_start(&w);
-	s = attached(w.t.pid, NULL);
-	watch(s, &w, w.bytes + 8, 8);
-	puppet_ask(&w.t, "fill 0 32");
-	do {
-		take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
-		n++;
-	} while (ev.watchpoint.after != 0x5555555555555555u);
-	test_note("%u events", n);
-	puppet_ask(&w.t, "fill 24 8");
-	drain(s);
+	CHECK_EQ(puppet_answer(&w.t), 80);
 	cotrace_close(s);
-	ends_alone(&w);
+	watched_ends_alone(&w);
 }
