@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Watchpoints and hardware breakpoints beside traps, steps, forks and the rest. */
-#include <signal.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "test/system/watched.h"
@@ -303,5 +305,111 @@ TEST(rep_instructions_are_told_as_they_go)
 	puppet_ask(&w.t, "fill 24 8");
 	drain(s);
 	cotrace_close(s);
+	watched_ends_alone(&w);
+}
+
+/* Another user of the hardware, on this task alone. */
+static int perf_watches(pid_t tid, uint64_t addr)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_BREAKPOINT,
+					.size = sizeof attr,
+					.bp_type = HW_BREAKPOINT_W,
+					.bp_addr = addr,
+					.bp_len = HW_BREAKPOINT_LEN_8,
+					.pinned = 1,
+					.exclude_kernel = 1 };
+	int fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		test_skip("no perf events: %s", strerror(errno));
+	return fd;
+}
+
+TEST(what_another_user_of_the_hardware_has_is_refused)
+{
+	struct cotrace_event ev;
+	struct cotrace_task_info info[2];
+	struct watched w;
+	struct cotrace *s;
+	int fds[3];
+
+	watched_start(&w);
+	s = attached(w.t.pid, NULL);
+	puppet_ask(&w.t, "spin"); /* another task, which perf does not look at */
+	for (int i = 0; i < 3; i++)
+		fds[i] = perf_watches(w.t.pid, w.bytes + 32 + 8 * (unsigned)i);
+	watch(s, &w, w.bytes, 8);
+	CHECK_EQ(refuse_watch(s, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.variable, 4)),
+		 -ENOSPC);
+	CHECK_EQ(cotrace_tasks(s, info, 2), 2);
+	take_none(s, 20); /* the other task is not armed with it either */
+	puppet_ask(&w.t, "store 0 4 1");
+	take_values(s, 0, 1);
+	set_watch(s, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes + 8, 4,
+			   .flags = COTRACE_WATCH_SOFTWARE));
+	puppet_ask(&w.t, "store 8 4 2");
+	take_values(s, 0, 2);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	watch(s, &w, w.variable, 4);
+	take_kind(s, &ev, COTRACE_EVENT_WATCHPOINT);
+	CHECK_EQ(ev.watchpoint.addr, w.variable);
+	cotrace_close(s);
+	check_untouched(w.t.pid);
+	puppet_end(&w.t);
+}
+
+/* Calls are seen, steps are told, and nothing is missed or doubled beside them. */
+TEST(stepping_goes_with_calls_and_steps_of_others)
+{
+	unsigned entries = 0, exits = 0, stores = 0, steps = 0;
+	struct cotrace *watcher, *tracer, *stepper;
+	struct cotrace_event ev;
+	struct watched w;
+
+	watched_start(&w);
+	watcher = attached(w.t.pid, NULL);
+	tracer = attached(w.t.pid, NULL);
+	stepper = attached(w.t.pid, NULL);
+	for (unsigned i = 0; i < 4; i++)
+		watch(watcher, &w, w.bytes + 32 + 8 * i, 8);
+	set_watch(watcher, WATCH(&w, COTRACE_WATCH_WRITE, COTRACE_NOTE, w.bytes, 4,
+				 .flags = COTRACE_WATCH_SOFTWARE));
+	CHECK_EQ(cotrace_subscribe_syscalls(tracer, 0, COTRACE_ENTRY | COTRACE_EXIT, NULL,
+					    COTRACE_NOTE),
+		 0);
+	set_watch(stepper, WATCH(&w, COTRACE_BREAK_SOFTWARE, COTRACE_STOP, w.code, 0));
+	for (unsigned i = 1; i <= 5; i++) {
+		puppet_ask(&w.t, "store 0 4 %u", i);
+		take_kind(watcher, &ev, COTRACE_EVENT_WATCHPOINT);
+		CHECK_EQ(ev.watchpoint.before, i - 1);
+		CHECK_EQ(ev.watchpoint.after, i);
+		stores++;
+		puppet_tell(&w.t, "call 1");
+		take_kind(stepper, &ev, COTRACE_EVENT_BREAKPOINT);
+		for (int k = 0; k < 3; k++, steps++) {
+			CHECK_EQ(cotrace_step(stepper, ev.task, COTRACE_STEP_INSTRUCTION, 0, 0), 0);
+			take_kind(stepper, &ev, COTRACE_EVENT_STEP);
+			if (k < 2)
+				CHECK_EQ(ev.pc, w.code + 1 + (unsigned)k);
+		}
+		CHECK_EQ(cotrace_resume(stepper, 0), 0);
+		CHECK_EQ(puppet_answer(&w.t), 1);
+	}
+	take_none(watcher, 20);
+	take_none(stepper, 0);
+	CHECK_EQ(stores, 5);
+	CHECK_EQ(steps, 15);
+	while (cotrace_next(tracer, &ev, 0) == 1) {
+		if (ev.kind == COTRACE_EVENT_SYSCALL_ENTRY)
+			entries++;
+		else if (ev.kind == COTRACE_EVENT_SYSCALL_EXIT)
+			exits++;
+		CHECK(entries == exits || entries == exits + 1 || (entries == 0 && exits == 0));
+	}
+	CHECK(entries >= 20); /* a line is read and one is written, each time */
+	cotrace_close(watcher);
+	cotrace_close(tracer);
+	cotrace_close(stepper);
 	watched_ends_alone(&w);
 }
