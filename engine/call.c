@@ -169,6 +169,7 @@ static void finish(struct call *c)
 	struct deferred *deferred;
 
 	log_debug("call into %d is over: %d", (int)t->tid, error);
+	regs_forget(t);
 	send_late_signals(c);
 	take_note_of_job(c);
 	if (c->changed && t->ev.kind == BACKEND_SYSCALL_ENTRY) {

@@ -2,6 +2,7 @@
 #include "engine/judge.h"
 
 #include "engine/call.h"
+#include "engine/regs.h"
 #include "engine/session.h"
 #include "engine/task.h"
 
@@ -18,6 +19,7 @@ static void exchange(struct judge *j)
 	struct task *t = j->task;
 
 	j->inside = !j->inside;
+	regs_forget(t); /* those of the call are others */
 	EXCHANGE(t->rules, o->rules);
 	EXCHANGE(t->ev, o->ev);
 	EXCHANGE(t->call, o->call);

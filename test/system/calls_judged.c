@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -305,5 +306,42 @@ TEST(calls_are_told_as_changes)
 	CHECK_EQ(ev.changed.addr, SYS_getpid);
 	CHECK_EQ(ev.changed.session, cotrace_id(s));
 	cotrace_close(other);
+	finish_calls(s, &t);
+}
+
+/* The condition sees the registers of the call, and the outer stop those of the program. */
+TEST(a_condition_on_system_calls_holds_for_calls_into_the_task)
+{
+	struct cotrace_syscall_set set;
+	struct cotrace_expression condition;
+	struct cotrace_event ev, seen;
+	struct cotrace *s, *older;
+	struct image was;
+	struct target t;
+	uint8_t *code;
+	size_t size;
+
+	CHECK_EQ(cotrace_compile(&code, &size, COTRACE_ARCH_X86_64, "$rdi == 24", NULL, 0), 0);
+	condition = (struct cotrace_expression){ code, size };
+	cotrace_syscall_set_clear(&set);
+	cotrace_syscall_set_add(&set, SYS_access);
+	puppet_start(&t);
+	older = attached(t.pid, NULL);
+	subscribe_call(older, SYS_access, COTRACE_ENTRY, COTRACE_NOTE);
+	CHECK_EQ(cotrace_condition_syscalls(older, COTRACE_ARCH_X86_64, COTRACE_ENTRY, &set,
+					    &condition),
+		 0);
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	take_kind(s, &ev, COTRACE_EVENT_STOP_DONE);
+	take_image(s, &ev, &was);
+	for (uint64_t at = 16; at < 32; at += 8)
+		CHECK_EQ(called(s, ev.task, SYS_access, ARGS(at)), -EFAULT);
+	check_image(s, &ev, &was);
+	take_kind(older, &seen, COTRACE_EVENT_SYSCALL_ENTRY);
+	CHECK_EQ(seen.syscall.args[0], 24);
+	take_none(older, 10);
+	cotrace_close(older);
+	free(code);
 	finish_calls(s, &t);
 }
