@@ -16,8 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/ptrace/backend.h"
 #include "backend/ptrace/guard.h"
 #include "base/log.h"
+#include "daemon/disarm.h"
 #include "engine/keeping.h"
 
 #define NAME "cotrace-keeper"
@@ -166,12 +168,29 @@ static bool keep(struct keeping *k, int fd, pid_t engine, bool *guarded)
 		}
 		if (keeping_take(k, fd) == 0)
 			return false;
-		if (!ready && !list_empty(&k->spaces)) {
+		if (!ready && k->heard) {
 			rehearse(k);
 			ready = send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 		}
 		sigwaitinfo(&signals, NULL);
 	}
+}
+
+/* What it traces is let go, and only then can its debug registers be taken away. */
+static void end_it(struct keeping *k, pid_t engine)
+{
+	struct backend *b = NULL;
+	pid_t pid = keeping_next_armed(k);
+
+	if (pid > 0)
+		ptrace_backend_new(&b);
+	guard_let_end(engine);
+	if (b == NULL)
+		return;
+	guard_await(engine);
+	for (; pid > 0; pid = keeping_next_armed(k))
+		disarm(b, pid);
+	b->ops->close(b);
 }
 
 int keeper_run(int fd)
@@ -187,7 +206,7 @@ int keeper_run(int fd)
 	keeping_restore(&k);
 	if (at_end) {
 		keeping_restore_children(&k, engine);
-		guard_let_end(engine);
+		end_it(&k, engine);
 	}
 	if (!at_end && guarded)
 		guard_leave(engine);

@@ -89,6 +89,8 @@ struct process {
 	struct backend_debug debug[BACKEND_DEBUG_MAX]; /* what its tasks are to have armed */
 	unsigned debug_users[BACKEND_DEBUG_MAX];
 	uint64_t debug_version; /* changes of that */
+	bool debug_armed;	/* some task has had them */
+	bool kept_armed;	/* ... and the keeper knows */
 	unsigned stepped;	/* watches that are in no registers */
 	struct space *space;
 	struct list in_space;

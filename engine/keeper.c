@@ -18,20 +18,15 @@
 #define PARTING_MS 200
 #define START_MS 500
 
-static struct space *next_space(struct engine *e, size_t *at)
+static bool is_needed(struct engine *e)
 {
-	struct process *p = map_walk(&e->processes, at);
-
-	return p ? p->space : NULL;
-}
-
-static bool any_planted(struct engine *e)
-{
-	struct space *s;
+	struct process *p;
 	size_t at = 0;
 
-	while ((s = next_space(e, &at)) != NULL)
-		if (s->planted)
+	if (e->armed)
+		return true;
+	while ((p = map_walk(&e->processes, &at)) != NULL)
+		if (p->space->planted)
 			return true;
 	return false;
 }
@@ -44,28 +39,33 @@ static void set_companion(struct engine *e, pid_t pid)
 
 static void hang_up(struct engine *e)
 {
-	struct space *s;
+	struct process *p;
 	size_t at = 0;
 
 	e->keeper.fd = fd_close(e->keeper.fd);
 	set_companion(e, 0);
-	while ((s = next_space(e, &at)) != NULL)
-		s->kept = NULL;
+	while ((p = map_walk(&e->processes, &at)) != NULL) {
+		p->space->kept = NULL;
+		p->kept_armed = false;
+	}
 }
 
 static void look(struct timer *timer)
 {
 	struct engine *e = list_entry(timer, struct engine, keeper.timer);
-	struct space *s;
+	struct process *p;
 	size_t at = 0;
 
-	if (!any_planted(e)) {
+	if (!is_needed(e)) {
 		hang_up(e);
 		return;
 	}
-	while ((s = next_space(e, &at)) != NULL)
-		if (s->planted)
-			keeper_watch(s);
+	while ((p = map_walk(&e->processes, &at)) != NULL) {
+		if (p->space->planted)
+			keeper_watch(p->space);
+		if (p->debug_armed)
+			keeper_armed(p);
+	}
 }
 
 static void look_later(struct engine *e)
@@ -163,6 +163,29 @@ void keeper_watch(struct space *s)
 		await_readiness(e);
 }
 
+void keeper_armed(struct process *p)
+{
+	struct keeper_message m = { KEEPER_ARMED, p->pid, 0 };
+	struct engine *e = p->engine;
+	bool is_first = e->keeper.fd < 0;
+
+	p->debug_armed = true;
+	if (e->keeper.start == NULL || p->kept_armed || (is_first && start(e) < 0))
+		return;
+	p->kept_armed = tell(e, &m, NULL, 0) == 0;
+	if (is_first)
+		await_readiness(e);
+}
+
+void keeper_process_gone(struct process *p)
+{
+	struct keeper_message m = { KEEPER_GONE, p->pid, 0 };
+
+	if (p->kept_armed)
+		tell(p->engine, &m, NULL, 0);
+	p->kept_armed = false;
+}
+
 void keeper_forget(struct space *s)
 {
 	struct keeper_message m = { KEEPER_FORGET, 0, s->id };
@@ -190,7 +213,7 @@ void keeper_heard(struct engine *e)
 	log_debug("the keeper is gone");
 	hang_up(e);
 	timer_cancel(&e->keeper.timer);
-	if (any_planted(e))
+	if (is_needed(e))
 		look(&e->keeper.timer);
 }
 

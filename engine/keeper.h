@@ -18,16 +18,19 @@ struct space;
  * when it has the first.
  */
 struct keeper_message {
-	enum { KEEPER_WATCH = 1, KEEPER_FORGET = 2 } kind;
-	int32_t pid; /* a process in the space */
-	uint64_t space;
+	enum { KEEPER_WATCH = 1, KEEPER_FORGET, KEEPER_ARMED, KEEPER_GONE } kind;
+	int32_t pid;	/* WATCH: a process in the space */
+	uint64_t space; /* WATCH, FORGET */
 };
 
 /* The table of @s has a record of what is about to be planted. Starts a keeper if need be. */
 void keeper_watch(struct space *s);
 /* The space is about to end. */
 void keeper_forget(struct space *s);
-/* There are no traps in a space any more. */
+/* Tasks of @p have debug registers, which are not put back by closing something. */
+void keeper_armed(struct process *p);
+void keeper_process_gone(struct process *p);
+/* Nothing is to be put back in a space, or in a task, any more. */
 void keeper_unplanted(struct engine *e);
 /* Something has come from it. If that is its end, another one takes its place. */
 void keeper_heard(struct engine *e);

@@ -31,9 +31,16 @@ struct kept {
 	struct sites_view view;
 };
 
+struct armed {
+	struct list node;
+	pid_t pid;
+};
+
 void keeping_init(struct keeping *k)
 {
 	list_init(&k->spaces);
+	list_init(&k->armed);
+	k->heard = false;
 }
 
 static void drop(struct kept *s)
@@ -74,6 +81,57 @@ static void watch(struct keeping *k, const struct keeper_message *m, int mem, in
 	list_append(&k->spaces, &s->node);
 }
 
+static void arm(struct keeping *k, pid_t pid)
+{
+	struct armed *a = calloc(1, sizeof *a);
+
+	if (a == NULL)
+		return;
+	a->pid = pid;
+	list_append(&k->armed, &a->node);
+}
+
+static void disarmed(struct keeping *k, pid_t pid)
+{
+	list_for_each (&k->armed, node, after) {
+		struct armed *a = list_entry(node, struct armed, node);
+
+		if (a->pid != pid)
+			continue;
+		list_remove(&a->node);
+		free(a);
+	}
+}
+
+pid_t keeping_next_armed(struct keeping *k)
+{
+	pid_t pid = 0;
+
+	if (!list_empty(&k->armed)) {
+		pid = list_entry(k->armed.next, struct armed, node)->pid;
+		disarmed(k, pid);
+	}
+	return pid;
+}
+
+/* Consumes the fds. */
+static void obey(struct keeping *k, const struct keeper_message *m, int fds[2], unsigned count)
+{
+	k->heard = true;
+	if (m->kind == KEEPER_WATCH && count == 2) {
+		watch(k, m, fds[0], fds[1]);
+		return;
+	}
+	fd_close(fds[0]);
+	fd_close(fds[1]);
+	if (m->kind == KEEPER_FORGET)
+		forget(k, m->space);
+	else if (m->kind == KEEPER_ARMED)
+		arm(k, m->pid);
+	else if (m->kind == KEEPER_GONE)
+		disarmed(k, m->pid);
+}
+
 static unsigned take_fds(struct msghdr *msg, int fds[2])
 {
 	unsigned count = 0;
@@ -104,13 +162,7 @@ int keeping_take(struct keeping *k, int fd)
 			return 1;
 		if (n <= 0)
 			return 0;
-		if (take_fds(&msg, fds) == 2 && m.kind == KEEPER_WATCH) {
-			watch(k, &m, fds[0], fds[1]);
-			continue;
-		}
-		fd_close(fds[0]);
-		fd_close(fds[1]);
-		forget(k, m.space);
+		obey(k, &m, fds, take_fds(&msg, fds));
 	}
 }
 
@@ -270,4 +322,6 @@ void keeping_deinit(struct keeping *k)
 {
 	list_for_each (&k->spaces, node, after)
 		drop(list_entry(node, struct kept, node));
+	while (keeping_next_armed(k))
+		;
 }

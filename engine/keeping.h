@@ -3,12 +3,15 @@
 #ifndef ENGINE_KEEPING_H
 #define ENGINE_KEEPING_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/list.h"
 
 struct keeping {
 	struct list spaces;
+	struct list armed; /* processes whose tasks may have debug registers */
+	bool heard;	   /* any message at all */
 };
 
 void keeping_init(struct keeping *k);
@@ -16,6 +19,8 @@ void keeping_init(struct keeping *k);
 int keeping_take(struct keeping *k, int fd);
 /* The engine is dead, or as good as dead: no trap is to be left. */
 void keeping_restore(struct keeping *k);
+/* Such a process, which is taken off the list; 0: there is none. */
+pid_t keeping_next_armed(struct keeping *k);
 /* Goes through it without a change. */
 void keeping_rehearse(const struct keeping *k);
 /*

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/break.h"
 #include "engine/event.h"
+#include "engine/keeper.h"
 #include "engine/session.h"
 #include "engine/task.h"
 
@@ -56,6 +57,7 @@ void process_discard(struct process *p)
 	map_take(&p->engine->processes, (uint64_t)p->pid);
 	list_remove(&p->in_releases);
 	break_exec(p, true);
+	keeper_process_gone(p);
 	space_enter(NULL, p);
 	fd_close(p->mem_read);
 	fd_close(p->mem_write);

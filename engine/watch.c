@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/break.h"
 #include "engine/call.h"
+#include "engine/keeper.h"
 #include "engine/session.h"
 #include "engine/task.h"
 
@@ -117,6 +118,10 @@ static void set_armed(struct task *t, const struct backend_debug *now)
 	if (any != t->is_armed)
 		t->engine->armed += any ? 1 : (size_t)-1;
 	t->is_armed = any;
+	if (any && t->process != NULL)
+		keeper_armed(t->process);
+	else if (t->engine->armed == 0)
+		keeper_unplanted(t->engine);
 }
 
 /* Somebody else has the hardware. Those who wait for an answer get it by that. */

@@ -45,6 +45,21 @@ void guard_let_end(pid_t pid)
 	ptrace_call(PTRACE_CONT, pid, 0, 0);
 }
 
+void guard_await(pid_t pid)
+{
+	int status;
+
+	for (;;) {
+		pid_t got = waitpid(pid, &status, __WALL);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 || !WIFSTOPPED(status))
+			return;
+		pass(pid, status);
+	}
+}
+
 void guard_leave(pid_t pid)
 {
 	int status;

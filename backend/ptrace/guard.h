@@ -15,6 +15,8 @@ int guard_begin(pid_t pid);
 int guard_look(pid_t pid);
 /* It stands at its end: it goes on. */
 void guard_let_end(pid_t pid);
+/* Until it is gone, and has let go what it traced. */
+void guard_await(pid_t pid);
 /* It is guarded no more. */
 void guard_leave(pid_t pid);
 

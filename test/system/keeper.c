@@ -397,6 +397,35 @@ static unsigned survival(const char *threads, const char *hz, unsigned rounds)
 	return count * 100 / rounds;
 }
 
+/* Debug registers are of no memory; the kernel leaves them armed when a tracer dies. */
+TEST(no_debug_register_is_left_armed)
+{
+	unsigned rounds = test_rounds(20, 1000), count = 0;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		struct cotrace_breakpoint b = { .size = sizeof b,
+						.mode = COTRACE_NOTE,
+						.ignore = UINT32_MAX,
+						.kind = COTRACE_BREAK_HARDWARE };
+		struct cotrace *s;
+		struct beats p;
+		uint64_t id;
+
+		beats_start(&p, "2", "100");
+		order_and_expect(&p, "begin\n", "beating");
+		s = attached(p.t.pid, NULL);
+		b.pid = p.t.pid;
+		b.addr = p.beat;
+		CHECK_EQ(cotrace_break(s, &id, &b), 0);
+		sleep_at_random();
+		kill_engine(s);
+		test_sleep_ms(25); /* two beats */
+		count += survived(&p);
+	}
+	test_note("%u of %u targets survived", count, rounds);
+	CHECK_OP(count * 100 / rounds, >=, 60);
+}
+
 TEST(a_target_that_seldom_hits_survives, .timeout_s = 120)
 {
 	CHECK_OP(survival("1", "10", test_rounds(30, 1000)), >=, 80);
