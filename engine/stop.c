@@ -383,7 +383,8 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	}
 	settle(t, &now);
 	struck_take(t, &now);
-	watch_arm(t);
+	if (ev->kind != BACKEND_EXEC) /* it has no registers yet, of the new program */
+		watch_arm(t);
 	if (ev->kind == BACKEND_EXEC && t->process != NULL) {
 		/* First who may see the new program at all. */
 		guard_exec(t->process);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -101,6 +102,8 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 	t->stands = true;
 	t->kind = ev->kind;
 	t->interrupted = false; /* any stop takes it away */
+	if (ev->kind == BACKEND_EXEC)
+		memset(t->debug, 0, sizeof t->debug);
 	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SYSCALL_EXIT)
 		t->call = ev->syscall;
 	t->pc = ev->pc;
@@ -217,6 +220,9 @@ static int detach(struct backend *b, pid_t tid, int signo)
 
 	if (t == NULL)
 		return r;
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+		if (t->debug[i].kind != BACKEND_DEBUG_NONE)
+			fake_complain(f, "detach of %d with debug registers armed", (int)tid);
 	t->attached = t->stands = t->interrupted = false;
 	t->exit_stops = false;
 	return r;

@@ -371,13 +371,35 @@ static void an_exec_clears_the_pool(void **state)
 
 	for (unsigned i = 0; i < 4; i++)
 		id_of(c, watch(AT + 8 * i, 8));
-	memset(fake_task(st->kernel, PID)->debug, 0, sizeof fake_task(st->kernel, PID)->debug);
 	fake_push_exec(st->kernel, PID, PID);
 	settle(st);
 	assert_int_equal(armed(st, PID), 0);
 	for (unsigned i = 0; i < 4; i++)
 		id_of(c, watch(AT + 8 * i, 8));
 	assert_int_equal(armed(st, PID), 4);
+}
+
+/* Its poke ends at the exec: the new program has nothing armed, and the engine knows it. */
+static void an_exec_before_all_tasks_were_reached_is_no_riddle(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct wire_r_break reply;
+	struct wire_break b = watch(AT, 4);
+
+	set(c, b);
+	fake_push_exec(st->kernel, PID, PID);
+	settle(st);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(reply.error, -ESRCH);
+	assert_int_equal(armed(st, PID), 0);
+	b.flags = COTRACE_BREAK_REPLANT;
+	set(c, b);
+	fake_push_exec(st->kernel, PID, PID);
+	settle(st);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(reply.error, 0);
+	assert_int_equal(armed(st, PID), 1);
 }
 
 static void nonsense_is_refused(void **state)
@@ -412,6 +434,7 @@ int main(void)
 		STAGED(a_hit_found_at_another_stop_follows_it),
 		STAGED(a_hardware_breakpoint_is_passed),
 		STAGED(an_exec_clears_the_pool),
+		STAGED(an_exec_before_all_tasks_were_reached_is_no_riddle),
 		STAGED(nonsense_is_refused),
 	};
 

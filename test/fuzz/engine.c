@@ -231,16 +231,18 @@ static void answer_offer(struct world *w)
 /* A breakpoint where the tasks come by; now and then one is taken away. */
 static void plant(struct world *w, struct client *c, unsigned mode)
 {
-	unsigned bits = input_byte(&w->in);
-	struct wire_break m = { .mode = mode,
-				.flags = bits & 7,
+	unsigned bits = input_byte(&w->in), more = input_byte(&w->in);
+	struct wire_break m = { .kind = more >> 6 ? more >> 4 & 3 : COTRACE_BREAK_SOFTWARE,
+				.length = more >> 6 ? 1 + (more >> 1 & 7) : 0,
+				.mode = mode,
+				.flags = (bits & 7) | (more >> 3 & 1) << 3,
 				.pid = KERNEL_PID + (bits >> 3 & 2),
 				.addr = KERNEL_PLACE(bits >> 5),
 				.ignore = bits >> 3 & 1 };
 	struct wire_writer out;
 
 	wire_writer_init(&out, c->out, sizeof c->out);
-	if (input_byte(&w->in) & 1) {
+	if (more & 1) {
 		wire_begin(&out, WIRE_CLEAR, 0, 5);
 		wire_put_clear(&out, &(struct wire_clear){ bits & 15 });
 		wire_finish(&out);

@@ -203,6 +203,20 @@ static void come_by(struct kernel *k, struct fake_task *t, struct input *in)
 		fake_push_trap(k->fake, t->tid, BACKEND_TRAP_CODE, KERNEL_PLACE(place) + 1);
 }
 
+/* Accesses what is watched, or comes by what is. */
+static void touch(struct kernel *k, struct fake_task *t, struct input *in)
+{
+	unsigned which = input_below(in, FAKE_DEBUG);
+	const struct backend_debug *d = &t->debug[which];
+
+	if (d->kind == BACKEND_DEBUG_NONE)
+		return;
+	t->debug_hits |= 1u << which;
+	fake_push_trap(k->fake, t->tid,
+		       t->how == BACKEND_STEP ? BACKEND_TRAP_STEP : BACKEND_TRAP_DEBUG,
+		       d->kind == BACKEND_DEBUG_EXECUTE ? d->addr : KERNEL_PLACE(which));
+}
+
 void kernel_check_clean(struct kernel *k)
 {
 	for (int i = 0; i < k->fake->top; i++) {
@@ -311,6 +325,8 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 	case 15:
 		if (!t->interrupted && what == 15)
 			come_by(k, t, in);
+		if (!t->interrupted && what == 14)
+			touch(k, t, in);
 		if (t->interrupted)
 			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
 	}
