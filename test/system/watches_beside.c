@@ -2,6 +2,7 @@
 /* Watchpoints and hardware breakpoints beside traps, steps, forks and the rest. */
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -101,6 +102,45 @@ TEST(a_trap_and_a_register_at_one_address_hit_once_each)
 	both_kinds("call", COTRACE_NOTE);
 	both_kinds("call", COTRACE_STOP);
 	both_kinds("handler", COTRACE_STOP);
+}
+
+/* It runs between the trap and the instruction, which then hits both once more: not told. */
+TEST(a_handler_in_between_doubles_no_hit)
+{
+	struct cotrace *a, *b, *c;
+	struct cotrace_event ev;
+	struct watched w;
+
+	watched_start(&w);
+	a = attached(w.t.pid, NULL);
+	b = attached(w.t.pid, NULL);
+	c = attached(w.t.pid, NULL);
+	set_watch(a, WATCH(&w, COTRACE_BREAK_SOFTWARE, COTRACE_STOP, w.code, 0));
+	set_watch(b, WATCH(&w, COTRACE_BREAK_HARDWARE, COTRACE_NOTE, w.code, 0));
+	puppet_tell(&w.t, "call 20");
+	for (unsigned i = 1; i <= 20; i++) {
+		take_kind(b, &ev, COTRACE_EVENT_BREAKPOINT);
+		CHECK_EQ(ev.breakpoint.hits, i);
+		take_kind(a, &ev, COTRACE_EVENT_BREAKPOINT);
+		CHECK_EQ(ev.breakpoint.hits, i);
+		if (i == 1) /* so that it is not acted out */
+			watch(c, &w, ev.sp - 8, 8);
+		CHECK_EQ(cotrace_signal(a, ev.task, COTRACE_ONE, SIGUSR2, NULL), 0);
+		CHECK_EQ(cotrace_resume(a, ev.task), 0);
+	}
+	CHECK_EQ(puppet_answer(&w.t), 20);
+	take_none(a, 20);
+	take_none(b, 0);
+	for (unsigned i = 1; i <= 20; i++) { /* nor is the instruction executed twice */
+		take_kind(c, &ev, COTRACE_EVENT_WATCHPOINT);
+		while (ev.pc != w.code + 1) /* the caller's, the handler's */
+			take_kind(c, &ev, COTRACE_EVENT_WATCHPOINT);
+	}
+	drain(c);
+	cotrace_close(a);
+	cotrace_close(b);
+	cotrace_close(c);
+	watched_ends_alone(&w);
 }
 
 /* `code` pushes; the breakpoint on it must not hide that from who watches the stack. */

@@ -14,7 +14,7 @@
  *	again			execs itself
  *	exit 0
  *
- * Any SIGTRAP that reaches it ends it.
+ * Any SIGTRAP that reaches it ends it; SIGUSR2 does nothing.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -147,6 +147,11 @@ static void unexpected(int signo)
 	_exit(EXIT_WRONG);
 }
 
+static void nothing(int signo)
+{
+	(void)signo;
+}
+
 static long calls(unsigned n, bool handler)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -192,6 +197,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	signal(SIGTRAP, unexpected);
 	signal(SIGUSR1, code);
+	signal(SIGUSR2, nothing);
 	say("ready %lx %lx %lx\n", (unsigned long)&variable, (unsigned long)bytes,
 	    (unsigned long)code);
 	while (fgets(line, sizeof line, stdin) != NULL) {
