@@ -30,7 +30,7 @@ enum stage { LEAVING, ENTERING, AT_ENTRY, MADE, AT_EXIT, RETURNING };
 
 /* An answer at the outer stop; only one offer can be open there. */
 struct deferred {
-	uint64_t session;
+	uint64_t session; /* 0: none */
 	struct wire_answer answer;
 	siginfo_t siginfo;
 	size_t size;
@@ -47,7 +47,7 @@ struct call {
 	bool entered, denied;
 	bool cut_short; /* it is not to go on, if it can be helped */
 	bool changed;	/* the target was, by some session */
-	struct deferred *deferred;
+	struct deferred deferred;
 	struct backend_event end;    /* its exit */
 	struct backend_event *exit;  /* of the program's own call, from which it was led away */
 	bool job_known, job_stopped; /* by the last stop that said so */
@@ -80,7 +80,6 @@ static void call_free(struct call *c)
 	c->task->engine->calls--;
 	c->task->calling = NULL;
 	free(c->exit);
-	free(c->deferred);
 	free(c);
 }
 
@@ -133,7 +132,7 @@ bool call_has_deferred(const struct task *t, uint64_t session)
 {
 	const struct call *c = t->calling;
 
-	return c != NULL && c->deferred != NULL && c->deferred->session == session;
+	return c != NULL && c->deferred.session == session;
 }
 
 bool call_defers(struct task *t, struct session *s, const struct wire_answer *answer,
@@ -144,15 +143,12 @@ bool call_defers(struct task *t, struct session *s, const struct wire_answer *an
 
 	if (c == NULL || c->judge.inside || answer->action != COTRACE_REPLACE)
 		return false;
-	d = c->deferred ? c->deferred : calloc(1, sizeof *d);
-	if (d == NULL)
-		return false;
+	d = &c->deferred;
 	d->session = s->id;
 	d->answer = *answer;
 	d->size = size;
 	if (size > 0 && size <= sizeof d->siginfo)
 		memcpy(&d->siginfo, siginfo, size);
-	c->deferred = d;
 	return true;
 }
 
@@ -166,7 +162,7 @@ static void finish(struct call *c)
 	void *arg = c->arg;
 	int error = c->error;
 	int64_t result = c->made.result;
-	struct deferred *deferred;
+	struct deferred deferred;
 
 	log_debug("call into %d is over: %d", (int)t->tid, error);
 	regs_forget(t);
@@ -180,15 +176,13 @@ static void finish(struct call *c)
 		t->kept = c->exit;
 	c->exit = NULL;
 	deferred = c->deferred;
-	c->deferred = NULL;
 	call_free(c);
 	done(t, error, result, arg);
 	t = task_by_id(e, id);
-	if (t != NULL && deferred != NULL)
-		carry_out(t, deferred);
+	if (t != NULL && deferred.session != 0)
+		carry_out(t, &deferred);
 	else if (t != NULL)
 		task_proceed(t);
-	free(deferred);
 }
 
 void call_died(struct task *t)
@@ -254,7 +248,7 @@ static void judged(struct task *t)
 {
 	struct backend *b = t->engine->backend;
 	struct call *c = t->calling;
-	bool in_time = !c->cut_short || c->stage == AT_EXIT || c->judge.other.rules.count == 0;
+	const struct arch *arch;
 	int64_t result;
 
 	c->made = *judge_call(&c->judge);
@@ -263,9 +257,13 @@ static void judged(struct task *t)
 		return;
 	}
 	c->denied = judge_denies(&c->judge, &result);
-	if (!c->denied && !in_time) { /* not all have been heard */
+	arch = arch_by_id(c->made.arch);
+	if (!c->denied && c->judge.hurried) {
 		c->denied = true;
 		result = -EINTR;
+	} else if (!c->denied && (arch == NULL || arch_refuses_call(arch, c->made.nr))) {
+		c->denied = true; /* replaced by one that has no way back */
+		result = -EPERM;
 	}
 	if (c->denied)
 		b->ops->syscall_deny(b, t->tid, result);

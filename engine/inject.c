@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
+#include "engine/break.h"
 #include "engine/call.h"
 #include "engine/event.h"
 #include "engine/request.h"
@@ -39,11 +41,31 @@ static void free_injection(struct injection *in)
 	free(in);
 }
 
+/* The session is gone: what it had done is judged all the same. */
+static void judge_again(struct process *p)
+{
+	p->changes++;
+	list_for_each (&p->tasks, node, after) {
+		struct task *t = list_entry(node, struct task, in_process);
+
+		if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY || call_busy(t))
+			continue;
+		t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
+		if (rules_renew(&t->rules))
+			task_proceed(t);
+	}
+}
+
 /* It may have changed anything. */
 static void tell(struct task *t, struct session *s, int64_t nr)
 {
+	struct backend *b = t->engine->backend;
+	const struct arch *arch = arch_by_id(b->ops->task_arch(b, t->tid));
+
+	if (t->process->replants && arch != NULL && arch_lists_call(arch->calls->maps, nr))
+		break_replant(t->process);
 	if (s == NULL) {
-		t->process->changes++;
+		judge_again(t->process);
 		return;
 	}
 	event_changed(t->process, s, t, COTRACE_CHANGE_CALL, (uint64_t)nr, 0);
@@ -53,7 +75,6 @@ static void tell(struct task *t, struct session *s, int64_t nr)
 static void done(struct task *t, int error, int64_t result, void *arg)
 {
 	struct injection *in = arg;
-
 	struct session *s = session_by_id(t->engine, in->session);
 
 	if (error == -EINTR && in->timed_out)

@@ -102,6 +102,7 @@ void judge_stop(struct judge *j, const struct backend_event *ev)
 		o->flags |= o->call_replaced ? COTRACE_EV_REPLACED : 0;
 	}
 	j->told = entry;
+	j->hurried = false;
 	rules_stop(&o->rules, entry ? RULES_TO_KERNEL : RULES_TO_PROGRAM, entry);
 	judge_proceed(j);
 }
@@ -112,6 +113,7 @@ void judge_hurry(struct judge *j)
 
 	if (j->inside || r->phase != RULES_STOPPED)
 		return;
+	j->hurried = true;
 	for (size_t i = 0; i < r->count; i++) {
 		rules_release(r, &r->parties[i], ~0u);
 		r->parties[i].asked = true;

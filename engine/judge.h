@@ -27,6 +27,7 @@ struct judge {
 	struct judge_stop other;	/* the inner stop; while it is exchanged, the outer one */
 	bool inside;			/* exchanged */
 	bool told;			/* of an entry that has had no exit yet */
+	bool hurried;			/* not all were heard at the present stop */
 	void (*judged)(struct task *t); /* all have had their turn */
 };
 

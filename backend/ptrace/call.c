@@ -19,6 +19,7 @@
 
 #include "arch/arch.h"
 #include "backend/ptrace/internal.h"
+#include "base/log.h"
 
 #define BIT(signo) (1ull << ((signo)-1))
 #define NONE_BUT(set) (~0ull & ~(uint64_t)(set))
@@ -291,8 +292,8 @@ static bool suspend_first(struct backend *base, struct ptrace_task *t)
 		.nr = calls_of(c)->suspend,
 	};
 
-	if (c->effective == c->mask || regs_load(t->tid, &c->regs) < 0 ||
-	    regs_where(base, t->tid, &pc, &sp) < 0)
+	if (c->effective == c->mask || !own_signal(t->tid, c->effective, c->siginfo.si_signo) ||
+	    regs_load(t->tid, &c->regs) < 0 || regs_where(base, t->tid, &pc, &sp) < 0)
 		return false;
 	c->lent_at = (sp - BELOW_STACK) & ~(uint64_t)(MASK_SIZE - 1);
 	if (mem_read(base, t->tid, c->lent_at, &c->lent, sizeof c->lent) != sizeof c->lent ||
@@ -339,7 +340,13 @@ static int end_at_signal(struct backend *base, struct ptrace_task *t,
 	else
 		set_mask(t->tid, NONE_BUT(signo ? BIT(signo) : 0));
 	c->way = PTRACE_CALL_LAST;
-	return send(base, t->tid, signo);
+	if (send(base, t->tid, signo) == 0)
+		return 0;
+	/* No memory in the kernel: it stands as before, but nothing can be delivered there. */
+	log_debug("no signal for the way back of %d", (int)t->tid);
+	c->from = PTRACE_CALL_PLAIN;
+	c->way = PTRACE_CALL_OUT;
+	return end_plainly(base, t, ev);
 }
 
 int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,

@@ -43,6 +43,40 @@ static void those_nearer_to_the_kernel_judge(void **state)
 	expect_none(policy);
 }
 
+static void no_call_without_a_way_back_can_be_put_in_its_place(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st);
+	struct seen ev;
+
+	subscribe_calls(older, COTRACE_ENTRY, COTRACE_STOP);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, -1);
+	push_entry(st);
+	ev = expect(older, COTRACE_EVENT_SYSCALL_ENTRY);
+	answer(older, &ev, COTRACE_REPLACE, 59);
+	assert_int_equal(fake_last(st->kernel, FAKE_SYSCALL_DENY, PID)->value, -EPERM);
+	push_exit(st, -EPERM);
+	expect_answer(c, 0, -EPERM);
+}
+
+/* No time at all, and others who do not care. */
+static void only_those_who_want_to_judge_are_waited_for(void **state)
+{
+	struct stage *st = *state;
+	struct client *older = client_attached(st), *c = client_attached(st);
+
+	subscribe_calls(older, COTRACE_EXIT, COTRACE_NOTE);
+	stopped_at(c, BACKEND_INTERRUPTED);
+	ask_for(c, NR, 0);
+	pass_time(st, 1000);
+	push_entry(st);
+	assert_int_equal(fake_count(st->kernel, FAKE_SYSCALL_DENY, PID), 0);
+	push_exit(st, 5);
+	expect_answer(c, 0, 5);
+	expect(older, COTRACE_EVENT_SYSCALL_EXIT);
+}
+
 static void an_exit_can_be_replaced(void **state)
 {
 	struct stage *st = *state;
@@ -155,6 +189,33 @@ static void the_programs_call_is_judged_again_after_a_call_at_its_entry(void **s
 	assert_true(runs(st, PID));
 }
 
+/* Also when who asked for it is gone before its end. */
+static void the_programs_call_is_judged_again_though_the_asker_is_gone(void **state)
+{
+	struct stage *st = *state;
+	struct client *policy, *c = client_attached(st);
+	struct seen ev;
+
+	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
+	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
+	fake_push_entry(st->kernel, PID, 39, 1);
+	settle(st);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	stop_task(c, PID);
+	answer(policy, &ev, COTRACE_PASS, 0);
+	ask_for(c, NR, -1);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	answer(policy, &ev, COTRACE_PASS, 0);
+	client_close(c);
+	push_interrupted_exit(st, -512);
+	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_int_equal(ev.syscall.nr, 39);
+	assert_true(ev.flags & COTRACE_EV_REOFFER);
+	assert_false(runs(st, PID));
+	answer(policy, &ev, COTRACE_PASS, 0);
+	assert_true(runs(st, PID));
+}
+
 static void a_call_not_judged_in_time_is_not_made(void **state)
 {
 	struct stage *st = *state;
@@ -215,10 +276,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAGED(those_nearer_to_the_kernel_judge),
+		STAGED(no_call_without_a_way_back_can_be_put_in_its_place),
+		STAGED(only_those_who_want_to_judge_are_waited_for),
 		STAGED(an_exit_can_be_replaced),
 		STAGED(offers_of_the_outer_stop_stay_open),
 		STAGED(what_was_judged_is_judged_anew_when_the_target_changes),
 		STAGED(the_programs_call_is_judged_again_after_a_call_at_its_entry),
+		STAGED(the_programs_call_is_judged_again_though_the_asker_is_gone),
 		STAGED(a_call_not_judged_in_time_is_not_made),
 		STAGED(a_judge_that_goes_away_counts_as_passed),
 		STAGED(death_in_a_judged_call_gives_its_entry_an_exit),
