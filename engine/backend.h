@@ -145,6 +145,12 @@ struct backend_ops {
 	int (*resume)(struct backend *b, pid_t tid, enum backend_resume how, int signo);
 	int (*detach)(struct backend *b, pid_t tid, int signo);
 	/*
+	 * The task stands at a TRAP after a STEP, and if the tracer died now it would go on
+	 * being stepped, and die of that. Has it stand without: 0. -EAGAIN: it is on its way
+	 * there, and INTERRUPTED, or whatever else came between, follows. May be NULL.
+	 */
+	int (*rest)(struct backend *b, pid_t tid);
+	/*
 	 * Whether a task that runs has exited though its death is not reported yet: a leader
 	 * whose other tasks live on. May be NULL.
 	 */

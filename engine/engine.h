@@ -179,6 +179,8 @@ struct task {
 	} unfinished[TASK_UNFINISHED_MAX]; /* sites whose instruction a handler keeps waiting */
 	bool own_trap;			   /* it executed the program's own trap in a slot */
 	bool listened;			   /* it ran, but was stopped by job control */
+	bool rested;			   /* it stands where the engine's death does no harm */
+	bool resting;			   /* ... or is about to */
 	bool lifted;			   /* it steps in place, the trap is out */
 	bool lift_due;			   /* others had their time to stand */
 	bool in_vfork;			   /* it waits for its child */
@@ -211,7 +213,7 @@ struct task {
 	struct task *parent;	  /* at whose stop it is to be announced */
 	struct task *unannounced; /* the child that this stop announces */
 	pid_t parent_pid;	  /* orphan: as /proc tells */
-	struct timer timer;	  /* exit stop; orphan */
+	struct timer timer;	  /* exit stop; orphan; standing after a step */
 	struct timer leader_timer;
 	uint64_t leader_pause; /* between two looks */
 

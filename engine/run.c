@@ -13,6 +13,8 @@
 #include "engine/task.h"
 #include "engine/watch.h"
 
+#define REST_NS (20 * CLOCK_MS)
+
 static void exit_stop_over(struct timer *timer)
 {
 	struct task *t = list_entry(timer, struct task, timer);
@@ -196,6 +198,27 @@ void task_ask(struct task *t)
 		ask(t, p);
 }
 
+static void rest(struct timer *timer)
+{
+	struct task *t = list_entry(timer, struct task, timer);
+	struct backend *b = t->engine->backend;
+
+	if (t->state != TASK_STANDING || call_busy(t))
+		return;
+	regs_flush(t);
+	t->rested = true;
+	t->resting = b->ops->rest(b, t->tid) == -EAGAIN;
+}
+
+/* Not at once: who steps on would wait for it. */
+static void rest_later(struct task *t)
+{
+	if (t->ev.kind != BACKEND_TRAP || t->signo || t->rested || list_linked(&t->timer.node) ||
+	    t->engine->backend->ops->rest == NULL)
+		return;
+	timer_set(&t->engine->timers, &t->timer, clock_now_ns() + REST_NS, rest);
+}
+
 void task_proceed(struct task *t)
 {
 	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED || call_busy(t))
@@ -206,6 +229,7 @@ void task_proceed(struct task *t)
 			birth_announced(t);
 		if (!rules_may_run(&t->rules) || call_busy(t) || !past_ready(t)) {
 			regs_flush(t);
+			rest_later(t);
 			return;
 		}
 	} while (struck_follows(t) || step_follows(t));

@@ -29,6 +29,7 @@ void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 	t->flags = 0;
 	t->signo = 0;
 	t->regs_written = false;
+	t->rested = t->resting = false;
 	if (t->rules.phase == RULES_RUNNING)
 		rules_stop(&t->rules, to_kernel ? RULES_TO_KERNEL : RULES_TO_PROGRAM, to_kernel);
 }
@@ -372,6 +373,10 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	}
 	if (call_busy(t) && call_event(t, ev))
 		return;
+	if (t->resting && t->state == TASK_STANDING && ev->kind == BACKEND_INTERRUPTED) {
+		t->resting = false;
+		return;
+	}
 	if (t->rules.phase == RULES_STOPPED) { /* it was killed out of one stop into another */
 		birth_cut_short(t);
 		rules_died(&t->rules);

@@ -57,6 +57,7 @@ struct ptrace_task {
 	uint64_t runs_at; /* ... at which stop */
 	uint64_t rseq;	  /* its struct rseq; 0: none known */
 	bool interrupted; /* a stop was asked for and has not come */
+	bool stepped;	  /* as it was resumed last */
 	uint64_t stopped_at; /* number of its last stop among all */
 	struct list likely;  /* to stop next: in ptrace_wait.expected or .recent */
 	struct ptrace_put_back put_back;
@@ -126,6 +127,7 @@ int wait_init(struct ptrace_backend *b);
 void wait_deinit(struct ptrace_backend *b);
 int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline);
 int wait_watch_fd(struct backend *base, int fd);
+int wait_rest(struct backend *base, pid_t tid);
 /* @t has stopped. */
 void wait_stopped(struct ptrace_backend *b, struct ptrace_task *t);
 /* @t is to stop soon, or (not @sure) is worth one look. */

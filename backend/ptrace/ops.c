@@ -71,9 +71,12 @@ static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, i
 		[BACKEND_LISTEN] = PTRACE_LISTEN,
 	};
 	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t = ptrace_task(b, tid);
 	bool placed;
 	long r;
 
+	if (t != NULL && how != BACKEND_LISTEN)
+		t->stepped = how == BACKEND_STEP;
 	log_debug("resume %d how %d signal %d", (int)tid, (int)how, signo);
 	placed = how == BACKEND_SYSCALLS && place_before_wake(b, tid);
 	r = ptrace_call(requests[how], tid, 0, (uintptr_t)signo);
@@ -209,6 +212,7 @@ static const struct backend_ops ops = {
 	.adopted = op_adopted,
 	.renamed = op_renamed,
 	.interrupt = op_interrupt,
+	.rest = wait_rest,
 	.resume = op_resume,
 	.detach = op_detach,
 	.has_exited = op_has_exited,

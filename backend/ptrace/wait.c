@@ -23,6 +23,8 @@
 #define IO_EVERY 32	    /* a busy target must not keep clients waiting */
 #define SCAN_CHEAP_TASKS 32 /* below this a scan costs less than deciding about it */
 #define EARLY_MAX 16
+#define REST_NS (5 * CLOCK_MS)
+#define REST_PAUSE_NS 20000
 #define SCAN_SHARE 16	/* a scan of cost c is followed by 16 c without one */
 #define RECENT 16	/* so many stops back */
 #define LOOKS_IN_VAIN 8 /* a task may take its time to stop */
@@ -287,4 +289,45 @@ int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
 			return 0;
 		}
 	}
+}
+
+/* Whether its next stop, which is left there if it is another, is the one it was sent to. */
+static int rests(pid_t tid)
+{
+	siginfo_t info = { 0 };
+	int status;
+
+	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return -ESRCH;
+	if (info.si_pid != tid)
+		return 0;
+	if (info.si_code != CLD_TRAPPED || info.si_status != (SIGTRAP | PTRACE_EVENT_STOP << 8))
+		return -EAGAIN;
+	waitpid(tid, &status, __WALL | WNOHANG);
+	return 1;
+}
+
+/*
+ * Only being resumed takes the trap flag away. With an interrupt pending it goes no further
+ * than to the next stop in the kernel: at once, unless it has to wait for a CPU.
+ */
+int wait_rest(struct backend *base, pid_t tid)
+{
+	const struct timespec pause = { 0, REST_PAUSE_NS };
+	struct ptrace_backend *b = ptrace_backend(base);
+	struct ptrace_task *t = ptrace_task(b, tid);
+	uint64_t until = clock_now_ns() + REST_NS;
+	int r;
+
+	if (t == NULL || !t->stepped)
+		return 0;
+	if (ptrace_call(PTRACE_INTERRUPT, tid, 0, 0) < 0 || ptrace_call(PTRACE_CONT, tid, 0, 0) < 0)
+		return -ESRCH;
+	t->stepped = false;
+	while ((r = rests(tid)) == 0 && clock_now_ns() < until)
+		nanosleep(&pause, NULL);
+	if (r == 1)
+		return 0;
+	wait_expect(b, t, true);
+	return -EAGAIN;
 }
