@@ -71,16 +71,23 @@ static int join_site(struct breakpoint *b)
 	struct backend *backend = p->engine->backend;
 	const struct arch_code *code =
 		arch_code_by_id(backend->ops->task_arch(backend, process_any_tid(p)));
-	struct trap_site *site = code ? space_add_site(p->space, code, b->addr) : NULL;
-	int r = code == NULL ? -ENODEV : site == NULL ? -ENOMEM : 0;
+	struct trap_site *site;
+	int r;
 
+	if (b->addr == 0 || b->addr == UINT64_MAX) /* the one is nowhere, the other no key */
+		return -EFAULT;
+	site = code ? space_add_site(p->space, code, b->addr) : NULL;
+	r = code == NULL ? -ENODEV : site == NULL ? -ENOMEM : 0;
 	/* Its memory may have been mapped anew beneath others' breakpoints. */
 	if (r == 0 && site->planted)
 		space_check(site);
 	if (r == 0 && !site->planted)
 		r = space_plant(site);
-	if (r < 0)
+	if (r < 0) {
+		if (site != NULL)
+			space_drop_site(site);
 		return r;
+	}
 	list_append(&site->breakpoints, &b->in_site);
 	b->site = site;
 	return 0;
@@ -91,7 +98,12 @@ void break_exec(struct process *p, bool gone)
 	list_for_each (&p->breakpoints, node, after) {
 		struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
 
-		/* The memory is gone, and with it the site; debug registers are not memory. */
+		/*
+		 * The memory is gone, and with it the site, unless others have it too; debug
+		 * registers are not memory.
+		 */
+		if (b->site != NULL && !list_empty(&b->site->space->processes))
+			leave_site(b);
 		list_remove(&b->in_site);
 		b->site = NULL;
 		if (gone || !(b->flags & COTRACE_BREAK_REPLANT))

@@ -30,7 +30,7 @@ struct breakpoint {
 void break_remove(struct breakpoint *b);
 /* All of @s in @p; @p NULL: everywhere. */
 void break_withdraw(struct session *s, const struct process *p);
-/* @p has a new program, or is gone (@gone). */
+/* @p has a new program, or is gone (@gone), and has left its memory. */
 void break_exec(struct process *p, bool gone);
 /* The child of a fork has those that are to be inherited. */
 void break_inherit(struct process *child, const struct process *parent);

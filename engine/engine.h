@@ -75,6 +75,7 @@ struct engine {
 	size_t calls;		/* into targets, under way */
 	bool io_again;		/* a socket was left before it was empty */
 	bool sweep;		/* a connection is to be closed */
+	bool corked;		/* nothing is sent: that can let tasks run */
 };
 
 /* A process that the engine traces. */

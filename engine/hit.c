@@ -101,6 +101,7 @@ enum cotrace_mode hit_interest(struct session *s, struct task *t)
 	unsigned endless = 0;
 
 	t->hit = NULL;
+	t->engine->corked = true; /* others that run can remove what is walked over */
 	if (t->struck_told) {
 		list_for_each (&t->process->breakpoints, node, after) {
 			struct breakpoint *b = list_entry(node, struct breakpoint, in_process);
@@ -116,6 +117,7 @@ enum cotrace_mode hit_interest(struct session *s, struct task *t)
 				add_hit(s, t, b);
 		}
 	}
+	t->engine->corked = false;
 	return t->hit ? t->hit->mode : COTRACE_OFF;
 }
 

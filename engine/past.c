@@ -237,7 +237,7 @@ bool past_barred(const struct task *t)
 	return s != NULL && s->lifting != NULL && s->lifting != t;
 }
 
-void past_lifted(struct task *t, bool same_program)
+void past_lifted(struct task *t)
 {
 	struct space *s = t->process ? t->process->space : NULL;
 	struct trap_site *site = s ? space_site(s, t->passed) : NULL;
@@ -246,7 +246,7 @@ void past_lifted(struct task *t, bool same_program)
 		return;
 	timer_cancel(&t->timer);
 	s->lifting = NULL;
-	if (t->lifted && site != NULL && same_program)
+	if (t->lifted && site != NULL)
 		space_lower(site);
 	t->lifted = false;
 	space_wake(s);

@@ -17,7 +17,7 @@ void past_run(struct task *t, enum backend_resume *how);
 /* Frames below @sp have been left, and with them what handlers kept waiting there. */
 void past_forget_unfinished(struct task *t, uint64_t sp);
 /* It stopped, died or left while it stepped, or was to step, with a trap lifted. */
-void past_lifted(struct task *t, bool same_program);
+void past_lifted(struct task *t);
 /* Another task steps with a trap lifted: this one must not run. */
 bool past_barred(const struct task *t);
 /* For the architecture's code: memory with the rights of the task. */

@@ -56,6 +56,7 @@ void process_discard(struct process *p)
 {
 	map_take(&p->engine->processes, (uint64_t)p->pid);
 	list_remove(&p->in_releases);
+	space_leave(p);
 	break_exec(p, true);
 	keeper_process_gone(p);
 	space_enter(NULL, p);
@@ -319,6 +320,7 @@ void process_late_exits_told(struct process *p, enum cotrace_exit_cause cause)
 
 void process_ended(struct process *p, int status)
 {
+	space_leave(p); /* others may live on in it */
 	process_late_exits_told(p, COTRACE_EXIT_GROUP);
 	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;

@@ -224,7 +224,7 @@ void session_dirty(struct session *s, uint64_t now, bool at_once)
 {
 	struct engine *e = s->engine;
 
-	if (at_once || queue_ripe(&s->queue)) {
+	if (!e->corked && (at_once || queue_ripe(&s->queue))) {
 		session_flush(s);
 		return;
 	}

@@ -68,7 +68,7 @@ static void mapped(struct task *t, int error, int64_t result, void *arg)
 	s->mapping = NULL;
 	if (error == 0 && (result > 0 || result < -4095))
 		add_area(s, (uint64_t)result);
-	else
+	else if (error != -ESRCH) /* another task may do better */
 		s->slots_fail = true;
 	space_wake(s);
 }

@@ -73,6 +73,11 @@ void space_free_ghosts(struct engine *e)
 		space_free(list_entry(e->ghosts.next, struct space, in_wakes));
 }
 
+void space_leave(struct process *p)
+{
+	list_remove(&p->in_space);
+}
+
 void space_enter(struct space *s, struct process *p)
 {
 	struct space *former = p->space;
@@ -92,7 +97,15 @@ static struct process *any_process(const struct space *s)
 
 struct trap_site *space_site(const struct space *s, uint64_t addr)
 {
-	return s && s->sites.count ? map_get(&s->sites, addr + 1) : NULL;
+	return s && s->sites.count && addr != UINT64_MAX ? map_get(&s->sites, addr + 1) : NULL;
+}
+
+void space_drop_site(struct trap_site *site)
+{
+	if (site->since_ns || site->planted || !list_empty(&site->breakpoints))
+		return;
+	map_take(&site->space->sites, site->addr + 1);
+	free(site);
 }
 
 /* Of a trap that has been out for so long nobody comes any more. */
@@ -177,7 +190,8 @@ int space_plant(struct trap_site *site)
 	sites_begin(&s->table);
 	r = sites_insert(&s->table, site->addr, site->original, size);
 	keeper_watch(s);
-	if (r == 0 && space_write_raw(p, site->addr, site->code->trap, size) != (ssize_t)size) {
+	if (r == 0 && !site->lifted &&
+	    space_write_raw(p, site->addr, site->code->trap, size) != (ssize_t)size) {
 		sites_remove(&s->table, site->addr);
 		r = -EFAULT;
 	}
@@ -239,7 +253,8 @@ void space_unplant(struct trap_site *site)
 	site->since_ns = clock_now_ns();
 	s->planted--;
 	sites_begin(&s->table);
-	clean(any_process(s), site);
+	if (!list_empty(&s->processes))
+		clean(any_process(s), site);
 	sites_remove(&s->table, site->addr);
 	sites_end(&s->table);
 	if (s->planted == 0) {
@@ -250,13 +265,15 @@ void space_unplant(struct trap_site *site)
 
 void space_lift(struct trap_site *site)
 {
+	site->lifted = true;
 	space_write_raw(any_process(site->space), site->addr, site->original,
 			site->code->trap_size);
 }
 
 void space_lower(struct trap_site *site)
 {
-	if (site->planted)
+	site->lifted = false;
+	if (site->planted && !list_empty(&site->space->processes))
 		space_write_raw(any_process(site->space), site->addr, site->code->trap,
 				site->code->trap_size);
 }
@@ -264,14 +281,19 @@ void space_lower(struct trap_site *site)
 void space_check(struct trap_site *site)
 {
 	struct process *p = any_process(site->space);
+	struct backend *b = p->engine->backend;
 	size_t size = site->code->trap_size;
 	uint8_t now[sizeof site->original];
+	ssize_t n = site->planted ? read_raw(p, site->addr, now, size) : 0;
 
-	if (site->planted && read_raw(p, site->addr, now, size) == (ssize_t)size &&
-	    memcmp(now, site->code->trap, size) == 0)
+	if (site->lifted || (n == (ssize_t)size && memcmp(now, site->code->trap, size) == 0))
+		return;
+	/* What cannot be read for a moment is still there: it is not to be taken for original. */
+	if (n < 0 && b->ops->may_plant(b, process_any_tid(p), site->addr))
 		return;
 	if (site->planted) { /* the program has written or mapped something else there */
 		site->planted = false;
+		site->since_ns = clock_now_ns();
 		site->space->planted--;
 		sites_remove(&site->space->table, site->addr);
 	}
@@ -373,7 +395,7 @@ static void weave(const struct space *s, uint64_t at, uint8_t *buf, size_t size)
 
 	while ((site = map_walk(&s->sites, &walk)) != NULL)
 		for (unsigned i = 0; i < sizeof site->original; i++)
-			if (is_in(site, i, at, size, &where))
+			if (!site->lifted && is_in(site, i, at, size, &where))
 				buf[where] = site->code->trap[i];
 }
 

@@ -48,7 +48,8 @@ struct trap_site {
 	struct list breakpoints;
 	uint8_t original[sizeof((struct arch_code *)0)->trap];
 	bool planted;
-	uint64_t since_ns; /* when the trap was taken out */
+	bool lifted;	   /* the trap is out, as somebody steps there */
+	uint64_t since_ns; /* when the trap was taken out; 0: it never was there */
 	bool moved_valid;  /* `bytes` and `moved` have been filled in */
 	uint8_t bytes[CODE_INSTRUCTION_MAX];
 	size_t byte_count;
@@ -57,6 +58,8 @@ struct trap_site {
 };
 
 struct space *space_new(struct engine *e);
+/* @p has other memory by now, or none: space_enter() follows. */
+void space_leave(struct process *p);
 /* @p is in it from now on, and in no other. NULL: in none. */
 void space_enter(struct space *s, struct process *p);
 /*
@@ -76,6 +79,8 @@ struct trap_site *space_add_site(struct space *s, const struct arch_code *code, 
 /* 0; -EFAULT there is nothing that may be planted. */
 int space_plant(struct trap_site *site);
 void space_unplant(struct trap_site *site);
+/* It could not be planted: if it never was, and nobody else has it, it is as if it had not been. */
+void space_drop_site(struct trap_site *site);
 
 /* The trap goes out, and in again, while somebody steps there. */
 void space_lift(struct trap_site *site);

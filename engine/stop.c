@@ -188,8 +188,10 @@ static void new_program(struct task *t, struct process *p)
 	past_forget_unfinished(t, UINT64_MAX);
 	t->hit = NULL;
 	watch_new_program(t);
-	if (space == NULL)
+	if (space == NULL) {
+		list_append(&p->space->processes, &p->in_space);
 		return;
+	}
 	break_exec(p, false);
 	space_enter(space, p);
 	break_replant(p);
@@ -344,7 +346,7 @@ static void settle(struct task *t, struct backend_event *ev)
 
 	regs_forget(t);
 	t->in_vfork = false;
-	past_lifted(t, ev->kind != BACKEND_EXEC);
+	past_lifted(t);
 	if (!same_place)
 		t->passed = 0;
 	past_forget_unfinished(t, ev->sp);
@@ -386,6 +388,8 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		e->backend->ops->resume(e->backend, t->tid, BACKEND_RUN, 0);
 		return;
 	}
+	if (ev->kind == BACKEND_EXEC && t->process != NULL)
+		space_leave(t->process); /* what is done to that memory is not done to it */
 	settle(t, &now);
 	struck_take(t, &now);
 	if (ev->kind != BACKEND_EXEC) /* it has no registers yet, of the new program */

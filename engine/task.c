@@ -127,7 +127,7 @@ void task_free(struct task *t)
 	task_set_stops_at_calls(t, false);
 	rules_died(&t->rules);
 	task_awaited_no_more(t);
-	past_lifted(t, true);
+	past_lifted(t);
 	timer_cancel(&t->timer);
 	timer_cancel(&t->leader_timer);
 	list_remove(&t->in_orphans);
