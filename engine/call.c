@@ -177,6 +177,7 @@ static void finish(struct call *c)
 	c->exit = NULL;
 	deferred = c->deferred;
 	call_free(c);
+	readers_answer(t, 0);
 	done(t, error, result, arg);
 	t = task_by_id(e, id);
 	if (t != NULL && deferred.session != 0)
@@ -198,6 +199,7 @@ void call_died(struct task *t)
 	done = c->done;
 	arg = c->arg;
 	call_free(c);
+	readers_answer(t, -ESRCH);
 	done(t, -ESRCH, 0, arg);
 }
 

@@ -54,6 +54,10 @@ bool call_hides(const struct task *t, uint64_t session);
 /* The row of those who judge, if it stands there; or NULL. */
 const struct rules *call_rules(const struct task *t);
 
+/* readers.c: who waits for the registers of @t has them now, or @error. */
+void readers_answer(struct task *t, int error);
+void readers_drop_conn(struct engine *e, const struct conn *conn);
+
 /* inject.c */
 /* Nobody waits for their answers any more; those of @s are cut short. */
 void injections_drop_session(struct engine *e, const struct session *s);

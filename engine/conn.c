@@ -312,6 +312,7 @@ void waiters_drop(struct engine *e, const struct session *s)
 void waiters_drop_conn(struct engine *e, const struct conn *c)
 {
 	injections_drop_conn(e, c);
+	readers_drop_conn(e, c);
 	list_for_each (&e->waiters, node, after) {
 		struct waiter *w = list_entry(node, struct waiter, in_engine);
 

@@ -67,6 +67,7 @@ int engine_new(struct engine **out, struct backend *backend)
 	list_init(&e->wakes);
 	list_init(&e->ghosts);
 	list_init(&e->injections);
+	list_init(&e->readers);
 	timers_init(&e->timers);
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (e->epoll < 0) {

@@ -72,6 +72,7 @@ struct engine {
 	int fds_max; /* fds from here on are kept free, for what must not fail */
 	struct list waiters;
 	struct list injections; /* calls into targets that sessions wait for */
+	struct list readers;	/* who waits for their end */
 	size_t calls;		/* into targets, under way */
 	bool io_again;		/* a socket was left before it was empty */
 	bool sweep;		/* a connection is to be closed */

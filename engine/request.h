@@ -28,6 +28,10 @@ int request_may_change(const struct request *rq);
 struct task *request_task(const struct request *rq, uint64_t id);
 struct process *request_process(const struct request *rq, pid_t pid);
 
+/* control.c: a register set of @t, which stands, or @error. */
+void reply_regset(struct conn *c, uint64_t cookie, struct task *t, unsigned set, int error);
+/* readers.c: the reply comes when the call into @t is over. 0 or -EBUSY. */
+int readers_add(struct request *rq, const struct task *t, unsigned set);
 /* control.c: @s may have changed memory of its target. */
 void memory_changed(struct session *s);
 

@@ -2,6 +2,7 @@
 /* Calls into a task: its course from stop to stop, and all ways to its end. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "test/engine/inject.h"
 
@@ -321,6 +322,49 @@ static void a_call_that_takes_too_long_is_interrupted(void **state)
 	expect_answer(c, 0, 5);
 }
 
+static int regset_error(struct client *c)
+{
+	struct wire_r_regset_read reply;
+	struct wire_reader r;
+	struct message m;
+
+	if (!client_take(c, WIRE_R_REGSET_READ, &m))
+		return 1;
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_regset_read(&r, &reply));
+	free(m.body);
+	return reply.error;
+}
+
+/* R11 */
+static void who_reads_registers_waits_for_the_end_of_the_call(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st), *gone;
+	uint64_t task = task_id(st, PID);
+
+	gone = client_attached(st);
+	stopped_at(a, BACKEND_INTERRUPTED);
+	for (int dies = 0; dies < 2; dies++) {
+		ask_for(a, NR, -1);
+		push_entry(st);
+		request(b, REGSET_READ, regset_read, .task = task, .set = FAKE_REGSET);
+		assert_int_equal(regset_error(b), 1);
+		if (!dies) {
+			request(gone, REGSET_READ, regset_read, .task = task, .set = FAKE_REGSET);
+			client_close(gone);
+			push_exit(st, 5);
+			expect_answer(a, 0, 5);
+			assert_int_equal(regset_error(b), 0);
+			assert_int_equal(fake_count(st->kernel, FAKE_REGSET_GET, PID), 1);
+		} else {
+			fake_push_dead(st->kernel, PID, 9);
+			settle(st);
+			assert_int_equal(regset_error(b), -ESRCH);
+		}
+	}
+}
+
 static void death_in_any_part_of_a_call_answers_once(void **state)
 {
 	struct stage *st = *state;
@@ -392,6 +436,7 @@ int main(void)
 		STAGED(signals_on_the_way_are_sent_again),
 		STAGED(a_filter_of_the_programs_may_refuse_the_call),
 		STAGED(a_call_that_takes_too_long_is_interrupted),
+		STAGED(who_reads_registers_waits_for_the_end_of_the_call),
 		STAGED(death_in_any_part_of_a_call_answers_once),
 		STAGED(nobody_left_to_answer_is_no_harm),
 	};

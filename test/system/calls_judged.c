@@ -243,13 +243,20 @@ TEST(another_call_into_the_same_task_has_to_wait)
 	struct cotrace *s = stopped_puppet(&t, &ev);
 	struct order o;
 	int64_t result;
-	uint64_t value;
+	uint64_t value = ev.pc + 1;
 
 	start_order(&o, s, ev.task, SYS_pause);
 	CHECK_SOON(proc_blocked_in(t.pid) == SYS_pause, 5000);
 	CHECK_EQ(cotrace_syscall(s, ev.task, SYS_getpid, ARGS(0), &result, -1), -EBUSY);
-	CHECK_EQ(cotrace_register_read(s, ev.task, "rip", &value, 8), -EBUSY);
-	/* The hold is given up meanwhile: the task runs on only after the call. */
+	CHECK_EQ(cotrace_regset_write(s, ev.task, 1, &value, 8), -EBUSY);
+	/* Who wants to see registers waits, and sees those of the program. */
+	CHECK_EQ(cotrace_register_read(s, ev.task, "rip", &value, 8), 8);
+	CHECK_EQ(value, ev.pc);
+	pthread_join(o.thread, NULL);
+	CHECK_EQ(o.r, -ETIMEDOUT);
+	/* The hold is given up in a call: the task runs on only after it. */
+	start_order(&o, s, ev.task, SYS_pause);
+	CHECK_SOON(proc_blocked_in(t.pid) == SYS_pause, 5000);
 	CHECK_EQ(cotrace_resume(s, 0), 0);
 	pthread_join(o.thread, NULL);
 	CHECK_EQ(o.r, -ETIMEDOUT);
