@@ -55,7 +55,8 @@ void bench_die(const char *what) __attribute__((noreturn));
 enum target_work {
 	TARGET_GETPPID,
 	TARGET_READ_WRITE,
-	TARGET_SPARSE /* getppid, with a millisecond of sleep after each */
+	TARGET_SPARSE, /* getppid, with a millisecond of sleep after each */
+	TARGET_POINT   /* calls of a function (points.h), one more when the clock has stopped */
 };
 
 /* Shared between target, tracer and the one who measures. */
@@ -68,6 +69,8 @@ struct bench_notes {
 	_Atomic double traced_end; /* the tracer has seen all */
 	_Atomic double stamp;	   /* taken before a getppid() */
 	_Atomic uint64_t events;
+	double untraced;       /* ns that the work takes before anybody traces it (TARGET_POINT) */
+	_Atomic uint64_t told; /* hits with a true condition */
 	size_t samples_count;
 	double samples[BENCH_SAMPLES_MAX];
 };
@@ -82,7 +85,12 @@ struct target_plan {
 	enum target_work work;
 	size_t calls; /* of all working tasks together */
 	int threads;  /* 0 or 1: one task */
-	int busy; /* of them work, the others sleep; 0 means 1. Never the first or last of many */
+	/*
+	 * So many work, the others sleep; 0 means 1. Never the first or last of many, unless
+	 * all do.
+	 */
+	int busy;
+	int point; /* TARGET_POINT: enum point */
 };
 
 void target_start(struct target *t, int cpu, const struct target_plan *plan);
@@ -106,6 +114,19 @@ double tracer_run(struct target *t, int cpu, void (*body)(struct target *t, cons
 
 /* Starts strace on @pid, waits until it has attached. Its pid, or -1 when there is none. */
 pid_t strace_start(pid_t pid, int cpu, bool threads);
+/* A command that traces a target (command.c), with what it says kept. */
+struct command {
+	pid_t pid;
+	int out;
+};
+
+/* False: there is no such command. */
+bool command_start(struct command *c, char *const argv[], int cpu);
+/* So often there is @text in what it has said. */
+size_t command_said(const struct command *c, const char *text);
+/* Waits until it is there @count times; false: it has ended, or takes too long. */
+bool command_wait(const struct command *c, const char *text, size_t count);
+void command_finish(struct command *c);
 /* Runs @argv with output discarded; seconds, or -1 when it could not be run. */
 double command_run(char *const argv[], int cpu);
 bool command_exists(const char *name);

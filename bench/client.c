@@ -48,8 +48,9 @@ static void take(struct target *t, const struct cotrace_event *ev, const struct 
 		c->seen(t, ev);
 }
 
-static void trace(struct target *t, const struct client *c)
+static void trace(struct target *t, const void *arg)
 {
+	const struct client *c = arg;
 	static char data[COTRACE_CAPTURES_MAX * COTRACE_CAPTURE_BYTES_MAX];
 	struct cotrace_event ev = { .size = sizeof ev };
 	struct cotrace *s;
@@ -70,23 +71,27 @@ static void trace(struct target *t, const struct client *c)
 	cotrace_close(s);
 }
 
-void client_trace(struct target *t, const void *arg)
+void client_many(struct target *t, int sessions, void (*body)(struct target *t, const void *arg),
+		 const void *arg)
 {
-	const struct client *c = arg;
-
-	for (int i = 1; i < c->sessions; i++) {
+	for (int i = 1; i < sessions; i++) {
 		pid_t pid = fork();
 
 		if (pid < 0)
 			bench_die("fork");
 		if (pid == 0) {
-			trace(t, c);
+			body(t, arg);
 			_exit(0);
 		}
 		while (t->notes->attached < i)
 			usleep(500);
 	}
-	trace(t, c);
+	body(t, arg);
 	while (wait(NULL) > 0)
 		;
+}
+
+void client_trace(struct target *t, const void *arg)
+{
+	client_many(t, ((const struct client *)arg)->sessions, trace, arg);
 }

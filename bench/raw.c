@@ -108,6 +108,7 @@ double tracer_run(struct target *t, int cpu, void (*body)(struct target *t, cons
 		  const void *arg)
 {
 	pid_t pid = fork();
+	int status;
 
 	if (pid < 0)
 		bench_die("fork");
@@ -116,7 +117,8 @@ double tracer_run(struct target *t, int cpu, void (*body)(struct target *t, cons
 		body(t, arg);
 		_exit(0);
 	}
-	waitpid(pid, NULL, 0);
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
+		return -1;
 	return wait_for_end(t) ? target_ns(t) : -1;
 }
 

@@ -10,7 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/points.h"
+
 #define STACK (32u << 10)
+#define POINT_PLAIN_MAX 1000000
 
 static struct {
 	struct bench_notes *notes;
@@ -34,9 +37,27 @@ static void call(enum target_work work, int in, int out)
 		usleep(1000);
 }
 
-static void work(void)
+static void call_point(size_t times, long value)
+{
+	void (*point)(long, const long *) = points[self.plan.point].call;
+
+	for (size_t i = 0; i < times; i++)
+		point(value, &value);
+}
+
+static void call_all(int in, int out)
 {
 	size_t step = self.plan.work == TARGET_READ_WRITE ? 2 : 1;
+
+	if (self.plan.work == TARGET_POINT)
+		call_point(self.calls, 0);
+	else
+		for (size_t i = 0; i < self.calls; i += step)
+			call(self.plan.work, in, out);
+}
+
+static void work(void)
+{
 	int in = open("/dev/zero", O_RDONLY), out = open("/dev/null", O_WRONLY);
 	struct bench_notes *notes = self.notes;
 	char byte;
@@ -48,12 +69,13 @@ static void work(void)
 		_exit(1);
 	if (notes->start == 0)
 		notes->start = bench_now();
-	for (size_t i = 0; i < self.calls; i += step)
-		call(self.plan.work, in, out);
+	call_all(in, out);
 	if (--notes->working > 0)
 		for (;;)
 			pause();
 	notes->end = bench_now();
+	if (self.plan.work == TARGET_POINT)
+		call_point(1, POINT_MATCH);
 	/* Tracers get the last of it before they have to do with deaths. */
 	usleep(5000);
 	_exit(0);
@@ -73,19 +95,32 @@ static void *idler(void *arg)
 	return arg;
 }
 
+/* What the work takes by itself: many times as short as with anything in its way. */
+static void time_points(void)
+{
+	double from = bench_now();
+
+	if (self.plan.work != TARGET_POINT || self.calls > POINT_PLAIN_MAX)
+		return;
+	call_point(self.calls * (size_t)self.plan.busy, 0);
+	self.notes->untraced = bench_now() - from;
+}
+
 static void be_target(void)
 {
-	int threads = self.plan.threads, first = threads / 2, last = first + self.plan.busy;
+	int threads = self.plan.threads;
+	int first = threads == self.plan.busy ? 0 : threads / 2, last = first + self.plan.busy;
 	pthread_attr_t attr;
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	time_points();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
 	for (int i = 1; i < threads; i++)
 		if (pthread_create(&thread, &attr, i >= first && i < last ? worker : idler, NULL))
 			bench_die("pthread_create");
-	if (threads == 1)
+	if (first == 0)
 		work();
 	idler(NULL);
 }
@@ -98,7 +133,7 @@ static void set_plan(const struct target_plan *plan)
 	if (self.plan.threads == 0)
 		self.plan.threads = 1;
 	/* Those that work stand among others. */
-	if (self.plan.threads > 1 && self.plan.threads < 2 * self.plan.busy + 1)
+	if (self.plan.threads > self.plan.busy && self.plan.threads < 2 * self.plan.busy + 1)
 		self.plan.threads = 2 * self.plan.busy + 1;
 	self.calls = self.plan.calls / (size_t)self.plan.busy;
 }
