@@ -13,6 +13,7 @@
 
 int bench_rounds = 7;
 bool bench_quick;
+bool bench_cpu_time;
 static const char *wanted = "";
 
 void bench_die(const char *what)
@@ -24,9 +25,10 @@ void bench_die(const char *what)
 static void usage(const char *name, FILE *out)
 {
 	fprintf(out,
-		"Usage: %s [--rounds N] [--quick] [--table WORDS]\n"
+		"Usage: %s [--rounds N] [--quick] [--cpu-time] [--table WORDS]\n"
 		"  --rounds N     measure each row N times (5 to %d)\n"
 		"  --quick        less work per measurement: figures are coarser\n"
+		"  --cpu-time     time of CPUs instead of elapsed time, where a target works\n"
 		"  --table WORDS  only tables with these words in their titles\n",
 		name, BENCH_ROUNDS_MAX);
 }
@@ -36,6 +38,7 @@ void bench_init(int argc, char **argv)
 	static const struct option options[] = {
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "quick", no_argument, NULL, 'q' },
+		{ "cpu-time", no_argument, NULL, 'c' },
 		{ "table", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -47,6 +50,8 @@ void bench_init(int argc, char **argv)
 			bench_rounds = atoi(optarg);
 		else if (c == 'q')
 			bench_quick = true;
+		else if (c == 'c')
+			bench_cpu_time = true;
 		else if (c == 't')
 			wanted = optarg;
 		else
@@ -157,8 +162,9 @@ static double others(void)
 
 static void print_head(const struct bench_table *table)
 {
-	printf("\n%s; %s; CPUs busy before: %.0f%%\n", table->title,
-	       table->cpu < 0 ? "not pinned" : "all on one CPU", others());
+	printf("\n%s%s; %s; CPUs busy before: %.0f%%\n", table->title,
+	       bench_cpu_time ? ", CPU time" : "", table->cpu < 0 ? "not pinned" : "all on one CPU",
+	       others());
 	printf("  %-46s %11s %11s %11s  %7s %7s %7s\n", table->unit, "median", "min", "max",
 	       "ratio", "min", "max");
 }

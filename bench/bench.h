@@ -15,6 +15,7 @@
 
 #define BENCH_ROUNDS_MAX 31
 #define BENCH_SAMPLES_MAX 4096
+#define BENCH_CLIENTS_MAX 8
 #define BENCH_ANY_CPU (-1)
 
 struct bench_row {
@@ -36,8 +37,9 @@ struct bench_table {
 
 extern int bench_rounds;
 extern bool bench_quick;
+extern bool bench_cpu_time;
 
-/* Options common to all: --rounds N, --quick, --table WORDS, --help. */
+/* Options common to all: --rounds N, --quick, --cpu-time, --table WORDS, --help. */
 void bench_init(int argc, char **argv);
 void bench_run(struct bench_table *table);
 /* The same rows twice: all on CPU 0, then where the scheduler wants. */
@@ -61,13 +63,14 @@ enum target_work {
 
 /* Shared between target, tracer and the one who measures. */
 struct bench_notes {
-	_Atomic int ready;    /* threads that wait */
-	_Atomic int hot;      /* tid of the last task that works */
-	_Atomic int working;  /* tasks that have not finished */
-	_Atomic int attached; /* sessions */
-	_Atomic double start, end;
-	_Atomic double traced_end; /* the tracer has seen all */
-	_Atomic double stamp;	   /* taken before a getppid() */
+	_Atomic int ready;			/* threads that wait */
+	_Atomic int hot;			/* tid of the last task that works */
+	_Atomic int working;			/* tasks that have not finished */
+	_Atomic int attached;			/* sessions */
+	_Atomic int clients[BENCH_CLIENTS_MAX]; /* pids of those that trace through a session */
+	_Atomic double start, end;		/* target_clock() */
+	_Atomic double traced_end;		/* the tracer has seen all */
+	_Atomic double stamp;			/* taken before a getppid() */
 	_Atomic uint64_t events;
 	double untraced;       /* ns that the work takes before anybody traces it (TARGET_POINT) */
 	_Atomic uint64_t told; /* hits with a true condition */
@@ -97,7 +100,12 @@ void target_start(struct target *t, int cpu, const struct target_plan *plan);
 void target_go(struct target *t);
 /* Waits for the work's end; kills the process. */
 void target_finish(struct target *t);
-/* Nanoseconds of the work, up to when the tracer had all of it. */
+/*
+ * Nanoseconds: the time, or with --cpu-time what the target, its tracer and the clients have
+ * used of CPUs. The latter is the same whatever else keeps the machine busy.
+ */
+double target_clock(pid_t target, const struct bench_notes *notes);
+/* Nanoseconds of the work, up to when the tracer had all of it (not with --cpu-time). */
 double target_ns(const struct target *t);
 
 /* ---- Tracers (raw.c, strace.c): each in a process of its own. ---- */

@@ -86,7 +86,8 @@ static void trace(struct target *t, const void *arg)
 
 	client_check(cotrace_attach(&s, t->pid, NULL), "attach");
 	set(s, t, b->row);
-	if (++t->notes->attached == b->sessions)
+	client_joins(t);
+	if (t->notes->attached == b->sessions)
 		target_go(t);
 	while (cotrace_next(s, &ev, -1) == 1 && ev.kind != COTRACE_EVENT_SESSION_END)
 		take(t, s, &ev, b->calls * (size_t)b->sessions);

@@ -7,6 +7,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void client_joins(struct target *t)
+{
+	int n = t->notes->attached;
+
+	if (n < BENCH_CLIENTS_MAX)
+		t->notes->clients[n] = getpid();
+	t->notes->attached = n + 1;
+}
+
 void client_check(int r, const char *what)
 {
 	if (r >= 0)
@@ -59,7 +68,8 @@ static void trace(struct target *t, const void *arg)
 	subscribe(s, c);
 	/* Calls that the subscription broke are being made again. */
 	usleep(100u * (unsigned)t->notes->ready);
-	if (++t->notes->attached == c->sessions)
+	client_joins(t);
+	if (t->notes->attached == c->sessions)
 		target_go(t);
 	while (cotrace_next_data(s, &ev, data, sizeof data, -1) == 1) {
 		take(t, &ev, c);

@@ -17,9 +17,10 @@ struct client {
 
 /* Traces to the end of the target; to be run by tracer_run(). @arg: struct client. */
 void client_trace(struct target *t, const void *arg);
-/* Runs @body in so many processes, each of which raises notes->attached when it has attached. */
+/* Runs @body in so many processes, each of which calls client_joins() when it has attached. */
 void client_many(struct target *t, int sessions, void (*body)(struct target *t, const void *arg),
 		 const void *arg);
+void client_joins(struct target *t);
 /* Says what failed and ends the process when @r is an error. */
 void client_check(int r, const char *what);
 

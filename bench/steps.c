@@ -23,7 +23,8 @@ static size_t count = 10000;
 static void measured(struct target *t, double from, size_t units)
 {
 	t->notes->start = 0;
-	t->notes->traced_end = t->notes->end = (bench_now() - from) / (double)units;
+	t->notes->traced_end = t->notes->end =
+		(target_clock(t->pid, t->notes) - from) / (double)units;
 }
 
 /* ---- The peers ---- */
@@ -36,7 +37,7 @@ static void raw_steps(struct target *t, const void *arg)
 	(void)arg;
 	target_go(t);
 	displaced_stop(t);
-	from = bench_now();
+	from = target_clock(t->pid, t->notes);
 	for (size_t i = 0; i < count; i++) {
 		ptrace(PTRACE_SINGLESTEP, t->pid, NULL, NULL);
 		if (waitpid(t->pid, &status, __WALL) < 0 || !WIFSTOPPED(status))
@@ -53,7 +54,7 @@ static void raw_calls(struct target *t, const void *arg)
 	(void)arg;
 	target_go(t);
 	displaced_stop(t);
-	from = bench_now();
+	from = target_clock(t->pid, t->notes);
 	for (size_t i = 0; i < count; i++)
 		if (displaced_getppid(t) != parent)
 			bench_die("getppid");
@@ -75,6 +76,7 @@ static struct cotrace *hold(struct target *t, struct cotrace_event *ev)
 	struct cotrace *s;
 
 	client_check(cotrace_attach(&s, t->pid, NULL), "attach");
+	client_joins(t);
 	target_go(t);
 	client_check(cotrace_stop(s, 0, COTRACE_ALL, WAIT_NS), "stop");
 	wait_for(s, COTRACE_EVENT_STOP_DONE, ev);
@@ -85,7 +87,7 @@ static void cotrace_steps(struct target *t, const void *arg)
 {
 	struct cotrace_event ev;
 	struct cotrace *s = hold(t, &ev);
-	double from = bench_now();
+	double from = target_clock(t->pid, t->notes);
 
 	(void)arg;
 	for (size_t i = 0; i < count; i++) {
@@ -112,13 +114,13 @@ static void cotrace_ranges(struct target *t, const void *arg)
 	for (size_t i = 0; i < count / POINT_BODY; i++) {
 		cotrace_resume(s, 0);
 		wait_for(s, COTRACE_EVENT_BREAKPOINT, &ev);
-		from = bench_now();
+		from = target_clock(t->pid, t->notes);
 		client_check(cotrace_step(s, ev.task, COTRACE_STEP_RANGE, at, at + POINT_BODY),
 			     "step");
 		wait_for(s, COTRACE_EVENT_STEP, &ev);
-		ns += bench_now() - from;
+		ns += target_clock(t->pid, t->notes) - from;
 	}
-	measured(t, bench_now() - ns, count / POINT_BODY * POINT_BODY);
+	measured(t, target_clock(t->pid, t->notes) - ns, count / POINT_BODY * POINT_BODY);
 	cotrace_close(s);
 }
 
@@ -127,7 +129,7 @@ static void cotrace_calls(struct target *t, const void *arg)
 	struct cotrace_event ev;
 	struct cotrace *s = hold(t, &ev);
 	const uint64_t none[6] = { 0 };
-	double from = bench_now();
+	double from = target_clock(t->pid, t->notes);
 	int64_t result;
 
 	(void)arg;
