@@ -117,8 +117,10 @@ double tracer_run(struct target *t, int cpu, void (*body)(struct target *t, cons
 		body(t, arg);
 		_exit(0);
 	}
-	if (waitpid(pid, &status, 0) < 0 || status != 0)
+	if (waitpid(pid, &status, 0) < 0 || status != 0) {
+		fprintf(stderr, "bench: a tracer ended with status 0x%x\n", (unsigned)status);
 		return -1;
+	}
 	return wait_for_end(t) ? target_ns(t) : -1;
 }
 

@@ -20,6 +20,14 @@ enum how { RAW, EACH, RANGE, RAW_CALL, CALL };
 
 static size_t count = 10000;
 
+/* It must not be found in the call that it waits in. */
+static void set_to_work(struct target *t)
+{
+	target_go(t);
+	while (t->notes->start == 0)
+		usleep(100);
+}
+
 static void measured(struct target *t, double from, size_t units)
 {
 	t->notes->start = 0;
@@ -35,7 +43,7 @@ static void raw_steps(struct target *t, const void *arg)
 	int status;
 
 	(void)arg;
-	target_go(t);
+	set_to_work(t);
 	displaced_stop(t);
 	from = target_clock(t->pid, t->notes);
 	for (size_t i = 0; i < count; i++) {
@@ -52,7 +60,7 @@ static void raw_calls(struct target *t, const void *arg)
 	double from;
 
 	(void)arg;
-	target_go(t);
+	set_to_work(t);
 	displaced_stop(t);
 	from = target_clock(t->pid, t->notes);
 	for (size_t i = 0; i < count; i++)
@@ -77,7 +85,7 @@ static struct cotrace *hold(struct target *t, struct cotrace_event *ev)
 
 	client_check(cotrace_attach(&s, t->pid, NULL), "attach");
 	client_joins(t);
-	target_go(t);
+	set_to_work(t);
 	client_check(cotrace_stop(s, 0, COTRACE_ALL, WAIT_NS), "stop");
 	wait_for(s, COTRACE_EVENT_STOP_DONE, ev);
 	return s;
