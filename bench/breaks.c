@@ -25,7 +25,7 @@ static const char *const conditions[] = {
 };
 
 static int threads = 1;
-static size_t hits = 8000;
+static size_t hits = 4000;
 
 static enum point point_of(const struct bench_row *row)
 {
@@ -191,7 +191,7 @@ static size_t calls_of(enum how how)
 	size_t calls = bench_quick ? hits / 4 : hits;
 
 	/* A multiple of the threads. */
-	return how == GDB || how == GDB_LINES ? calls / 40 / 8 * 8 : calls / 8 * 8;
+	return how == GDB || how == GDB_LINES ? calls / 20 / 8 * 8 : calls / 8 * 8;
 }
 
 static double measure(const struct bench_row *row, int cpu)

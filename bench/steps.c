@@ -18,7 +18,7 @@ enum how { RAW, EACH, RANGE, RAW_CALL, CALL };
 
 #define WAIT_NS 2000000000ll
 
-static size_t count = 10000;
+static size_t count = 4000;
 
 /* It must not be found in the call that it waits in. */
 static void set_to_work(struct target *t)
@@ -181,7 +181,7 @@ int main(int argc, char **argv)
 
 	bench_init(argc, argv);
 	if (bench_quick)
-		count = 3000;
+		count = 2000;
 	bench_run_both("Stepping", "ns per instruction", steps, 3, 0);
 	bench_run_both("A system call made in a held task: getppid", "ns per call", calls, 2, 0);
 	return 0;
