@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -345,6 +346,26 @@ TEST(a_killed_keeper_is_replaced)
 	runs_on_and_ends(&p);
 }
 
+/* Then it is not told of the end beforehand, but hears that the engine is gone. */
+TEST(an_engine_that_somebody_else_traces_has_a_keeper_too)
+{
+	struct cotrace *s;
+	struct beats p;
+	pid_t engine;
+
+	beats_start(&p, "0", "0");
+	s = attached(p.t.pid, NULL);
+	engine = cotrace_engine_pid(s);
+	CHECK_SYS(ptrace(PTRACE_SEIZE, engine, NULL, NULL));
+	break_at_places(s, &p, 5);
+	CHECK_EQ(altered(&p), 5);
+	CHECK_EQ(keeper_of(engine), getpid());
+	kill_engine(s);
+	CHECK_SOON(altered(&p) == 0, 1000);
+	CHECK_EQ(waitpid(engine, NULL, __WALL), engine);
+	runs_on_and_ends(&p);
+}
+
 /* ---- How often the target survives ---- */
 
 /* It ends. Whether well; all that may have happened to it is to run into a trap. */
@@ -464,7 +485,7 @@ static void survives_standing(unsigned steps, unsigned rounds)
 		}
 		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(2000)), 0);
 		if (steps)
-			test_sleep_ms(50);
+			test_sleep_ms(200);
 		kill_engine(s);
 		CHECK(survived(&p));
 	}
@@ -478,5 +499,5 @@ TEST(a_target_held_at_a_breakpoint_always_survives, .timeout_s = 60)
 /* At once it would not: the kernel goes on stepping it. */
 TEST(a_target_held_for_a_while_after_a_step_always_survives, .timeout_s = 60)
 {
-	survives_standing(3, test_rounds(20, 1000));
+	survives_standing(3, test_rounds(10, 200));
 }
