@@ -31,6 +31,7 @@ struct arch_calls {
 	const int16_t *maps; /* that change what is mapped, or drop what was written there */
 	int16_t restart;     /* the one by which the kernel goes on with an interrupted call */
 	int16_t suspend;     /* rt_sigsuspend */
+	int16_t sigaction;   /* rt_sigaction */
 };
 
 struct arch {

@@ -131,6 +131,17 @@ struct arch_code {
 	int (*after_step)(const struct arch_code *c, const struct code_instruction *insn,
 			  uint8_t end, uint64_t from, uint64_t to, const void *before, void *after,
 			  size_t size, const struct code_access *access);
+	/* Whether the program has set the trap flag itself. */
+	bool (*steps_itself)(const struct arch_code *c, const void *regs, size_t size);
+	/*
+	 * Instead of an instruction at @from that was to be stepped something else came. Takes
+	 * the tracer's trap flag away where the kernel takes it for the program's own: from
+	 * @regs, or where a handler has been entered (@handler) from what it will return to.
+	 * To be called not if steps_itself() before, but after CODE_SETS_STEP, also in the steps
+	 * that follow. Returns as above.
+	 */
+	int (*not_stepped)(const struct arch_code *c, uint64_t from, bool handler, void *regs,
+			   size_t size, const struct code_access *access);
 	/*
 	 * As after_step(), for `step` displacements, on the floating point set
 	 * `float_set` (NT_* of <elf.h>). Returns 1 when something was changed.

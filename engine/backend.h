@@ -47,7 +47,8 @@ struct backend_syscall {
 
 /* What made a TRAP. */
 enum backend_trap {
-	BACKEND_TRAP_STEP,   /* an instruction, or a system call, was single-stepped */
+	BACKEND_TRAP_STEP,   /* an instruction was single-stepped */
+	BACKEND_TRAP_CALL,   /* ... a system call came to its end */
 	BACKEND_TRAP_NOTICE, /* ... and a signal handler entered; no signal can be delivered now */
 	BACKEND_TRAP_CODE,   /* a trap instruction */
 	BACKEND_TRAP_DEBUG   /* a debug register */
@@ -226,6 +227,11 @@ struct backend_ops {
 	unsigned (*debug_hits)(struct backend *b, pid_t tid);
 	/* The breakpoint of a debug register at its pc is not to hit when it runs on. */
 	int (*debug_pass)(struct backend *b, pid_t tid);
+	/* The signals that a task blocks, or will when its call is over. 0 or -errno. */
+	int (*mask_get)(struct backend *b, pid_t tid, uint64_t *mask);
+	int (*mask_set)(struct backend *b, pid_t tid, uint64_t mask);
+	/* mask_set() is out of the question: another is in force for the time of a call, or the signal waits. */
+	bool (*mask_lent)(struct backend *b, pid_t tid);
 	/* Where the task stands. */
 	int (*where)(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp);
 	/* The architecture the task runs now; 0 if not known. */

@@ -13,6 +13,7 @@
 #include "engine/break.h"
 #include "engine/event.h"
 #include "engine/session.h"
+#include "engine/sigtrap.h"
 #include "engine/space.h"
 #include "engine/task.h"
 
@@ -65,6 +66,7 @@ void birth_start(struct task *t)
 		task_event(t->engine, &ev);
 		return;
 	}
+	sigtrap_born(t);
 	t->kind = covered ? COTRACE_EVENT_TASK_START : 0;
 	rules_stop(&t->rules, RULES_TO_PROGRAM, false);
 	if (!covered) {
@@ -120,6 +122,7 @@ static struct process *new_child(struct process *parent, pid_t pid, enum backend
 	if (p == NULL)
 		return NULL;
 	space_of_child(p, parent, kind);
+	sigtrap_inherit(p, parent);
 	if (cover_child(p, parent) < 0) {
 		abandon(p);
 		return NULL;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "engine/request.h"
 #include "engine/session.h"
+#include "engine/sigtrap.h"
 #include "engine/task.h"
 
 #define BREAKPOINTS_MAX 65536
@@ -268,6 +269,7 @@ static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64
 	b->pending = watch_is(b->kind) && !(rq->header->flags & WIRE_REQUEST_NO_REPLY);
 	enlist(b);
 	r = take_expressions(rq, m, b);
+	sigtrap_look(p);
 	if (r == 0)
 		r = join(b);
 	if (r == -EFAULT && (b->flags & COTRACE_BREAK_REPLANT))

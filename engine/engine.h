@@ -26,6 +26,7 @@
 
 #define ENGINE_ARCHS 4	       /* enum cotrace_arch, ANY included */
 #define ENGINE_SET_WORDS 16    /* words of a set of system calls */
+#define SIGTRAP_ACTION_MAX 32  /* bytes of what rt_sigaction() takes */
 #define TASK_UNFINISHED_MAX 4  /* handlers one in another */
 #define TASK_REGS_MAX 512      /* bytes of general registers of any architecture */
 #define ENGINE_FDS_RESERVED 16 /* what one event and one request can take at a time */
@@ -106,6 +107,14 @@ struct process {
 	bool partial; /* tasks of it were let go */
 	struct list in_releases;
 	struct list late_exits; /* TASK_EXIT records whose cause is not known yet */
+	struct {
+		enum backend_disposition what; /* when last seen */
+		uint64_t looked_ns;
+		bool due;     /* a task that stands is to tell the action */
+		bool fetched; /* `action` is it, as the kernel has it */
+		bool fails;   /* it cannot be had */
+		uint8_t action[SIGTRAP_ACTION_MAX];
+	} sigtrap;
 };
 
 /* One process of one session's target. */
@@ -138,7 +147,8 @@ struct task {
 	uint32_t flags; /* COTRACE_EV_DENIED and the like, for the records to come */
 	struct backend_event ev;
 	int64_t denied_result;
-	int signo; /* to be delivered */
+	int signo;	 /* to be delivered */
+	bool to_handler; /* ... to a handler */
 	bool regs_written;
 
 	/* The system call it is in. */
@@ -165,10 +175,24 @@ struct task {
 		struct code_instruction insn;
 		uint64_t pc, at; /* of the program, and where it is executed */
 		uint8_t end;
-		bool fix;     /* what it shows of being stepped is to be put right */
-		bool virtual; /* it was acted out */
+		bool fix;      /* what it shows of being stepped is to be put right */
+		bool virtual;  /* it was acted out */
+		bool chain;    /* the kernel takes our trap flag for the program's own */
+		bool own;      /* the program steps itself: a trap is its own as well */
+		bool done;     /* it was made, and brought a signal */
+		bool idle;     /* nothing was executed */
+		uint64_t slot; /* where it must be executed; 0: in place */
 		uint8_t before[TASK_REGS_MAX];
 	} step;
+
+	/* SIGTRAP: sigtrap.c. */
+	uint64_t mask;	/* of signals, when last seen */
+	bool unblocked; /* for the step it makes */
+	bool damaged;	/* a trap has reset what the program does about it */
+	struct {
+		uint64_t at;
+		uint8_t bytes[SIGTRAP_ACTION_MAX];
+	} lent; /* memory of the task for the call that makes it good */
 
 	/* Traps: hit.c, past.c. */
 	struct breakpoint *hit; /* to be told of */

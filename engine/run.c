@@ -9,6 +9,7 @@
 #include "engine/past.h"
 #include "engine/regs.h"
 #include "engine/session.h"
+#include "engine/sigtrap.h"
 #include "engine/step.h"
 #include "engine/task.h"
 #include "engine/watch.h"
@@ -101,7 +102,8 @@ static int leave_signal_stop(struct task *t)
 
 	if (disposition != BACKEND_SIG_IGNORED) {
 		b->ops->take_back(b, t->tid);
-		if (disposition == BACKEND_SIG_HANDLED)
+		t->to_handler = disposition == BACKEND_SIG_HANDLED;
+		if (t->to_handler)
 			t->restarting = false; /* the handler's calls come first */
 		return signo;
 	}
@@ -144,7 +146,7 @@ static enum backend_resume how_to_run(struct task *t)
 	if (watch_steps(t))
 		struck_expect(t);
 	if (rules_wants_step(&t->rules) || watch_steps(t))
-		return step_begin(t, sees_calls);
+		return step_begin(t);
 	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
 	if (sees_calls ||
 	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
@@ -158,6 +160,7 @@ static void run(struct task *t)
 	enum backend_resume how;
 	int signo = 0;
 
+	t->to_handler = false;
 	timer_cancel(&t->timer);
 	regs_flush(t);
 	if (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->flags & COTRACE_EV_DENIED)) {
@@ -177,6 +180,8 @@ static void run(struct task *t)
 	sync_exit_stops(t);
 	how = how_to_run(t);
 	past_run(t, &how);
+	sigtrap_run(t, how == BACKEND_STEP);
+	t->step.chain = t->step.chain && how == BACKEND_STEP;
 	regs_flush(t);
 	watch_arm(t);
 	if (t->is_armed && (t->lifted || watch_stands(t)))
@@ -186,7 +191,8 @@ static void run(struct task *t)
 	t->in_vfork = t->ev.kind == BACKEND_VFORK;
 	t->state = TASK_RUNNING;
 	t->kind = 0;
-	task_set_stops_at_calls(t, how == BACKEND_SYSCALLS);
+	/* One that steps must not be left alone with its trap either. */
+	task_set_stops_at_calls(t, how == BACKEND_SYSCALLS || how == BACKEND_STEP);
 	b->ops->resume(b, t->tid, how, signo);
 }
 
@@ -233,6 +239,10 @@ void task_proceed(struct task *t)
 			return;
 		}
 	} while (struck_follows(t) || step_follows(t));
+	if (!step_ready(t)) {
+		regs_flush(t);
+		return;
+	}
 	rules_run(&t->rules);
 	run(t);
 }

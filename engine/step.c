@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Steps (R5). The kernel cannot step and stop at system calls at once (gotcha 87), so when
- * somebody wants to see the call it is run as one, and its exit is the end of the step.
+ * Steps (R5). What a trap flag does to a program (102) is kept from it where it can be:
+ *
+ *	system calls	are run as such, and their exit is the end of the step. So children do
+ *			not inherit the flag (59), and sessions see the call (87)
+ *	pushf, popf	are put right afterwards
+ *	mov ss, cpuid	after which the processor may not trap (101), are executed in a slot:
+ *			there the second instruction is a jump back
+ *	a program that has set its flag itself has its own trap for each step
  */
 #include "engine/step.h"
 
@@ -12,24 +18,27 @@
 #include "engine/regs.h"
 #include "engine/request.h"
 #include "engine/session.h"
+#include "engine/sigtrap.h"
 #include "engine/task.h"
+#include "engine/watch.h"
 
-/* What it is about to execute. */
-static void look_ahead(struct task *t, struct code_instruction *insn)
+/* What it is about to execute: how many bytes are known. */
+static ssize_t look_ahead(struct task *t, struct code_instruction *insn, uint8_t *bytes)
 {
 	const struct arch_code *code = regs_code(t);
-	uint8_t bytes[CODE_INSTRUCTION_MAX];
-	ssize_t n = code ? space_read(t, t->ev.pc, bytes, sizeof bytes) : -1;
+	ssize_t n = code ? space_read(t, t->ev.pc, bytes, CODE_INSTRUCTION_MAX) : -1;
 
 	*insn = (struct code_instruction){ 0 };
 	if (n > 0)
 		code->decode(code, bytes, (size_t)n, insn);
+	return n;
 }
 
 /* The instruction of @pc is executed at @at: what it shows of that is put right afterwards. */
 void step_watch(struct task *t, const struct code_instruction *insn, uint8_t end, uint64_t pc,
 		uint64_t at)
 {
+	const struct arch_code *code = regs_code(t);
 	size_t size;
 	const uint8_t *set = regs_get(t, &size);
 
@@ -37,70 +46,191 @@ void step_watch(struct task *t, const struct code_instruction *insn, uint8_t end
 	t->step.pc = pc;
 	t->step.at = at;
 	t->step.end = end;
-	t->step.fix = set != NULL;
-	if (set != NULL)
+	t->step.own = set && code && code->steps_itself(code, set, size);
+	if (insn->flags & CODE_SETS_STEP)
+		t->step.chain = true;
+	t->step.fix = set && (at != pc || t->step.chain ||
+			      insn->flags & (CODE_SHOWS_STEP | CODE_IS_SYSCALL));
+	if (t->step.fix)
 		memcpy(t->step.before, set, size);
 }
 
-enum backend_resume step_begin(struct task *t, bool sees_calls)
+/* The kernel goes on with a call as soon as the task runs. */
+static bool is_in_call(const struct task *t)
 {
-	bool in_call = t->ev.kind == BACKEND_SYSCALL_ENTRY || t->restarting;
+	switch (t->ev.kind) {
+	case BACKEND_SYSCALL_ENTRY:
+	case BACKEND_FORK:
+	case BACKEND_VFORK:
+	case BACKEND_CLONE:
+	case BACKEND_VFORK_DONE:
+	case BACKEND_EXEC:
+		return true;
+	case BACKEND_SYSCALL_EXIT: /* it will be made again */
+		return t->call_suspended ||
+		       (t->call_broken && t->call.result == t->ev.syscall.result &&
+			t->call.result != -EINTR);
+	default:
+		return t->restarting;
+	}
+}
 
-	look_ahead(t, &t->step.insn);
-	t->step.pc = t->step.at = t->ev.pc;
-	t->step.fix = false;
-	t->steps_call = sees_calls && (in_call || (t->step.insn.flags & CODE_IS_SYSCALL));
-	t->steps = !t->steps_call;
-	if (t->steps && (t->step.insn.flags & (CODE_SHOWS_STEP | CODE_IS_SYSCALL)))
-		step_watch(t, &t->step.insn, t->step.insn.length, t->ev.pc, t->ev.pc);
-	return t->steps ? BACKEND_STEP : BACKEND_SYSCALLS;
+static bool is_plain(const struct task *t)
+{
+	return (rules_wants_step(&t->rules) || watch_steps(t)) && t->ev.kind != BACKEND_JOB_STOP &&
+	       !is_in_call(t) && t->signo == 0 && !t->detaching;
+}
+
+/* One after which the processor does not trap. Where it fails, it is stepped all the same. */
+static int find_slot(struct task *t, const uint8_t *bytes)
+{
+	struct space *s = t->process->space;
+	struct trap_site *site = space_add_site(s, regs_code(t), t->ev.pc);
+	int r;
+
+	if (site == NULL || site->planted)
+		return -EEXIST;
+	/* Nobody says when the program writes something else there. */
+	if (!site->moved_valid || memcmp(site->moved.code, bytes, site->moved.insn.length) != 0)
+		slots_decode(site, t);
+	r = slots_prepare(site, t);
+	t->step.slot = r == 0 ? site->slot : 0;
+	return r;
+}
+
+bool step_ready(struct task *t)
+{
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+
+	t->step.slot = 0;
+	if (!is_plain(t) || t->process == NULL || t->process->space == NULL)
+		return true;
+	look_ahead(t, &t->step.insn, bytes);
+	if (!(t->step.insn.flags & CODE_IS_SYSCALL) && !sigtrap_ready(t))
+		return false;
+	return !(t->step.insn.flags & CODE_STEPS_TWO) || find_slot(t, bytes) != -EINPROGRESS;
+}
+
+static void go_to_slot(struct task *t)
+{
+	struct trap_site *site = space_site(t->process->space, t->ev.pc);
+
+	if (site == NULL || site->slot != t->step.slot)
+		return;
+	step_watch(t, &site->moved.insn, site->moved.end, site->addr, site->slot);
+	t->slot_of = site->addr;
+	regs_set_pc(t, site->slot);
+}
+
+enum backend_resume step_begin(struct task *t)
+{
+	uint8_t bytes[CODE_INSTRUCTION_MAX];
+	struct code_instruction insn;
+
+	look_ahead(t, &insn, bytes);
+	t->step.done = t->step.idle = false;
+	step_watch(t, &insn, insn.length, t->ev.pc, t->ev.pc);
+	if (!t->to_handler && is_in_call(t)) {
+		t->step.insn = (struct code_instruction){ 0 };
+		t->steps_call = true;
+		sigtrap_changed(t);
+		return BACKEND_SYSCALLS;
+	}
+	if (!t->to_handler && (insn.flags & CODE_IS_SYSCALL)) /* to its entry */
+		return BACKEND_SYSCALLS;
+	t->steps = true;
+	if (t->step.slot != 0)
+		go_to_slot(t);
+	return BACKEND_STEP;
 }
 
 static void put_right(struct task *t, struct backend_event *ev)
 {
 	const struct code_access access = past_access(t);
 	const struct arch_code *code = regs_code(t);
+	bool handler = ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_NOTICE;
 	size_t size;
 	uint8_t *set = regs_get(t, &size);
+	int r = 0;
 
 	t->step.fix = false;
-	t->slot_of = 0;
 	if (set == NULL || code == NULL)
 		return;
-	if (code->after_step(code, &t->step.insn, t->step.end, t->step.pc, t->step.at,
-			     t->step.before, set, size, &access) > 0) {
+	if (ev->kind == BACKEND_TRAP && !handler)
+		r = code->after_step(code, &t->step.insn, t->step.end, t->step.pc, t->step.at,
+				     t->step.before, set, size, &access);
+	else if (t->step.chain && !t->step.own)
+		r = code->not_stepped(code, t->step.pc, handler, set, size, &access);
+	if (r > 0) {
 		regs_changed(t);
 		ev->pc = t->ev.pc;
 	}
 }
 
-bool step_ends(struct task *t, struct backend_event *ev)
+void step_settle(struct task *t, struct backend_event *ev)
 {
-	bool ours = t->steps && (ev->trap == BACKEND_TRAP_STEP || ev->trap == BACKEND_TRAP_NOTICE);
+	if (!t->steps || !t->step.fix || ev->kind == BACKEND_EXITING)
+		return;
+	put_right(t, ev);
+	t->slot_of = 0;
+}
 
-	if (!ours)
+/* The trap of the instruction that was stepped is the program's own, too. */
+static bool is_own(const struct task *t, enum backend_trap trap)
+{
+	bool is_trap = t->step.insn.flags & CODE_IS_TRAP;
+
+	switch (trap) {
+	case BACKEND_TRAP_STEP:
+		return t->step.own || is_trap;
+	case BACKEND_TRAP_CALL:
+	case BACKEND_TRAP_CODE:
+		return is_trap;
+	default:
 		return false;
-	t->steps = false;
-	if (t->step.fix)
-		put_right(t, ev);
-	return true;
+	}
+}
+
+bool step_ends(struct task *t, const struct backend_event *ev)
+{
+	if (!t->steps)
+		return false;
+	if (is_own(t, ev->trap)) {
+		t->step.done = true;
+		return false;
+	}
+	/* It stood in a call that none had seen begin, as a new task does. */
+	t->step.idle = ev->trap == BACKEND_TRAP_CALL && !(t->step.insn.flags & CODE_IS_SYSCALL);
+	return ev->trap == BACKEND_TRAP_STEP || ev->trap == BACKEND_TRAP_NOTICE ||
+	       ev->trap == BACKEND_TRAP_CALL;
 }
 
 bool step_done(struct task *t)
 {
+	bool idle = t->step.idle;
 	bool branched = t->ev.pc != t->step.pc + t->step.insn.length &&
 			!(t->ev.pc == t->step.pc && (t->step.insn.flags & CODE_IS_REPEATED));
 
-	return rules_stepped(&t->rules, t->ev.pc, branched);
+	t->step.idle = false;
+	return !idle && rules_stepped(&t->rules, t->ev.pc, branched);
+}
+
+/* The signal that it brought, and that all have seen, will not end it in a handler. */
+static bool is_without_handler(struct task *t)
+{
+	struct backend *b = t->engine->backend;
+
+	return t->signo == 0 || (t->flags & COTRACE_EV_DENIED) ||
+	       b->ops->disposition(b, t->tid, t->signo) == BACKEND_SIG_IGNORED;
 }
 
 /* The step was acted out, or was a call that is over: nothing is left to be executed. */
 static bool is_over(struct task *t)
 {
-	bool acted_out = t->step.virtual;
+	bool acted_out = t->step.virtual, made = t->step.done;
 
-	t->step.virtual = false;
-	if (acted_out)
+	t->step.virtual = t->step.done = false;
+	if (acted_out || (made && is_without_handler(t)))
 		return true;
 	if (!t->steps_call || t->ev.kind != BACKEND_SYSCALL_EXIT || t->call_suspended)
 		return false;

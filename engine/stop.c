@@ -14,6 +14,7 @@
 #include "engine/past.h"
 #include "engine/regs.h"
 #include "engine/session.h"
+#include "engine/sigtrap.h"
 #include "engine/step.h"
 #include "engine/task.h"
 #include "engine/watch.h"
@@ -262,6 +263,7 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 	tell_kept_exit(t);
 	task_set_disturbed(t, false);
 	task_stand(t, ev, COTRACE_EVENT_SIGNAL);
+	t->restarting = false; /* that is found out when it runs on */
 	t->signo = ev->siginfo.si_signo;
 }
 
@@ -270,8 +272,10 @@ static void on_trap(struct task *t, struct backend_event *ev)
 {
 	bool stepped;
 
+	t->restarting = false;
 	log_debug("trap %d of %d at %lx", (int)ev->trap, (int)t->tid, (unsigned long)ev->pc);
 	if (ev->trap == BACKEND_TRAP_CODE && hit_trap(t, ev)) {
+		sigtrap_taken(t, true);
 		task_set_disturbed(t, false);
 		return;
 	}
@@ -280,6 +284,8 @@ static void on_trap(struct task *t, struct backend_event *ev)
 		on_signal(t, ev);
 		return;
 	}
+	if (ev->trap != BACKEND_TRAP_NOTICE)
+		sigtrap_taken(t, ev->trap == BACKEND_TRAP_DEBUG);
 	tell_kept_exit(t);
 	task_set_disturbed(t, false);
 	t->struck_told = t->struck_count != 0;
@@ -351,6 +357,8 @@ static void settle(struct task *t, struct backend_event *ev)
 		t->passed = 0;
 	past_forget_unfinished(t, ev->sp);
 	past_settle(t, ev);
+	sigtrap_settle(t);
+	step_settle(t, ev);
 }
 
 void task_event(struct engine *e, const struct backend_event *ev)
@@ -406,6 +414,7 @@ void task_event(struct engine *e, const struct backend_event *ev)
 	if (!task_stands(t))
 		return;
 	regs_flush(t);
+	sigtrap_mend(t);
 	task_tell_holders(t);
 	task_proceed(t);
 }

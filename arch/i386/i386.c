@@ -128,7 +128,8 @@ static const struct arch_calls calls = { .refused = refused,
 					 .may_forget = may_forget,
 					 .maps = maps,
 					 .restart = 0,
-					 .suspend = 179 };
+					 .suspend = 179,
+					 .sigaction = 174 };
 
 const struct arch arch_i386 = {
 	.id = 2,

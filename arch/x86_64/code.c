@@ -27,6 +27,7 @@ static void set_pc(const struct arch_code *c, void *regs, size_t size, uint64_t 
 	.trap = { 0xcc }, .trap_size = 1, .trap_adjust = 1, .call_instruction = 2, .pc = pc,      \
 	.set_pc = set_pc, .decode = x86_decode, .displace = x86_displace, .emulate = x86_emulate, \
 	.touches = x86_touches, .entered = x86_entered, .after_step = x86_after_step,             \
+	.steps_itself = x86_steps_itself, .not_stepped = x86_not_stepped,                         \
 	.after_step_float = x86_after_step_float, .find_syscall = x86_find_syscall
 
 const struct arch_code arch_code_x86_64 = {

@@ -44,6 +44,9 @@ int x86_entered(const struct arch_code *c, const struct code_displaced *d, uint6
 int x86_after_step(const struct arch_code *c, const struct code_instruction *insn, uint8_t end,
 		   uint64_t from, uint64_t to, const void *before, void *after, size_t size,
 		   const struct code_access *access);
+bool x86_steps_itself(const struct arch_code *c, const void *regs, size_t size);
+int x86_not_stepped(const struct arch_code *c, uint64_t from, bool handler, void *regs, size_t size,
+		    const struct code_access *access);
 int x86_after_step_float(const struct arch_code *c, uint64_t from, uint64_t to, void *set,
 			 size_t size);
 ssize_t x86_find_syscall(const struct arch_code *c, const uint8_t *bytes, size_t n);

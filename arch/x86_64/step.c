@@ -60,12 +60,15 @@ static int clean_pushed_flags(const struct state *before, const struct state *af
 	return access->write(access->arg, sp + 1, &byte, 1);
 }
 
-/* popf or iret that faulted: the kernel takes the trap flag for the program's own. */
-static int clean_flags(const struct state *after, uint64_t to)
+/*
+ * Where popf or iret was stepped the kernel takes the trap flag for the program's own, if they
+ * fault as well as in all steps that follow without another way of running in between.
+ */
+static int clean_flags(const struct state *after)
 {
 	uint64_t flags = state_get(after, STATE_FLAGS);
 
-	if (state_get(after, STATE_PC) != to || !(flags & FLAG_TF))
+	if (!(flags & FLAG_TF))
 		return 0;
 	state_put(after, STATE_FLAGS, flags & ~(uint64_t)FLAG_TF);
 	return 1;
@@ -87,8 +90,9 @@ int x86_after_step(const struct arch_code *c, const struct code_instruction *ins
 			changed |= clean_saved_flags(&old, &new);
 		if (insn->flags & CODE_SHOWS_STEP)
 			e = clean_pushed_flags(&old, &new, access);
-		if (insn->flags & CODE_SETS_STEP)
-			changed |= clean_flags(&new, to);
+		if (!(insn->flags & (CODE_SETS_STEP | CODE_IS_SYSCALL)) ||
+		    state_get(&new, STATE_PC) == to)
+			changed |= clean_flags(&new);
 	}
 	if (insn->flags & CODE_IS_SYSCALL && new.wide &&state_get(&new, STATE_PC) == to + end)
 		changed |= move(&new, RCX, to + end, from + insn->length);
@@ -97,6 +101,54 @@ int x86_after_step(const struct arch_code *c, const struct code_instruction *ins
 	else
 		changed = 1;
 	return e < 0 ? e : changed;
+}
+
+bool x86_steps_itself(const struct arch_code *c, const void *regs, size_t size)
+{
+	struct state s;
+
+	/* Never written through. */
+	return state_init(&s, code_is_wide(c), (void *)(uintptr_t)regs, size) == 0 &&
+	       (state_get(&s, STATE_FLAGS) & FLAG_TF);
+}
+
+/* Where a signal frame, which begins at sp, has pc and flags: struct sigcontext of the kernel. */
+struct frame {
+	bool wide;
+	uint16_t pc, flags;
+};
+
+static const struct frame frames[] = {
+	{ true, 176, 184 },
+	{ false, 220, 228 }, /* with siginfo */
+	{ false, 64, 72 },   /* without */
+};
+
+/* Returns 1 when it is that frame, and clean. */
+static int clean_frame(const struct frame *f, const struct state *s, uint64_t from,
+		       const struct code_access *access)
+{
+	uint64_t sp = state_get(s, STATE_SP), pc = 0;
+	uint8_t byte;
+
+	if (f->wide != s->wide || access->read(access->arg, sp + f->pc, &pc, f->wide ? 8 : 4) < 0 ||
+	    pc != from || access->read(access->arg, sp + f->flags + 1, &byte, 1) < 0)
+		return 0;
+	byte &= (uint8_t) ~(FLAG_TF >> 8);
+	return access->write(access->arg, sp + f->flags + 1, &byte, 1) < 0 ? 0 : 1;
+}
+
+int x86_not_stepped(const struct arch_code *c, uint64_t from, bool handler, void *regs, size_t size,
+		    const struct code_access *access)
+{
+	struct state s;
+
+	if (state_init(&s, code_is_wide(c), regs, size) < 0)
+		return -EINVAL;
+	for (size_t i = 0; handler && i < sizeof frames / sizeof *frames; i++)
+		if (clean_frame(&frames[i], &s, from, access))
+			break;
+	return handler ? 0 : clean_flags(&s);
 }
 
 /* FIP of the FXSAVE image: 64 bits as the kernel saves it, of which i386 uses 32. */

@@ -166,7 +166,8 @@ static const struct arch_calls calls = { .refused = refused,
 					 .may_forget = may_forget,
 					 .maps = maps,
 					 .restart = 219,
-					 .suspend = 130 };
+					 .suspend = 130,
+					 .sigaction = 13 };
 
 const struct arch arch_x86_64 = {
 	.id = 1,

@@ -314,6 +314,28 @@ static int same_memory(struct backend *b, pid_t one, pid_t other)
 	return fake_of(b)->same_memory;
 }
 
+static int mask_get(struct backend *b, pid_t tid, uint64_t *mask)
+{
+	(void)b;
+	(void)tid;
+	*mask = 0;
+	return 0;
+}
+
+static int mask_set(struct backend *b, pid_t tid, uint64_t mask)
+{
+	(void)mask;
+	fake_complain(fake_of(b), "mask_set of %d", (int)tid);
+	return 0;
+}
+
+static bool mask_lent(struct backend *b, pid_t tid)
+{
+	(void)b;
+	(void)tid;
+	return false;
+}
+
 static int where(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp)
 {
 	struct fake_task *t = fake_expect(fake_of(b), tid, true, "where");
@@ -431,6 +453,9 @@ static const struct backend_ops ops = {
 	.debug_set = fake_debug_set,
 	.debug_hits = fake_debug_hits,
 	.debug_pass = fake_debug_pass,
+	.mask_get = mask_get,
+	.mask_set = mask_set,
+	.mask_lent = mask_lent,
 	.where = where,
 	.disposition = disposition,
 	.syscall_get = fake_syscall_get,

@@ -46,6 +46,32 @@ static int set_mask(pid_t tid, uint64_t mask)
 	return (int)ptrace_call(PTRACE_SETSIGMASK, tid, sizeof mask, (uintptr_t)&mask);
 }
 
+int call_mask_get(struct backend *base, pid_t tid, uint64_t *mask)
+{
+	uint64_t pending;
+	int r = get_mask(tid, mask);
+
+	(void)base;
+	if (r == -ESRCH) /* it runs */
+		r = proc_signals(tid, &pending, mask) ? 0 : -ESRCH;
+	return r;
+}
+
+int call_mask_set(struct backend *base, pid_t tid, uint64_t mask)
+{
+	(void)base;
+	return set_mask(tid, mask);
+}
+
+bool call_mask_lent(struct backend *base, pid_t tid)
+{
+	uint64_t pending, blocked, mask;
+
+	(void)base;
+	return get_mask(tid, &mask) < 0 || !proc_signals(tid, &pending, &blocked) ||
+	       mask != blocked;
+}
+
 /*
  * What is blocked meanwhile stays pending. A filter of the program's may answer our call with
  * a SIGSYS, and to block that one would be fatal.

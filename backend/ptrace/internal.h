@@ -225,6 +225,10 @@ bool call_refused(struct backend *base, pid_t tid, const struct backend_syscall 
 int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,
 	     enum backend_resume *how);
 
+int call_mask_get(struct backend *base, pid_t tid, uint64_t *mask);
+int call_mask_set(struct backend *base, pid_t tid, uint64_t mask);
+bool call_mask_lent(struct backend *base, pid_t tid);
+
 /* place.c */
 void place_init(struct ptrace_backend *b);
 void place_stopped(struct ptrace_backend *b, pid_t tid);

@@ -57,6 +57,8 @@ enum backend_trap regs_trap(const siginfo_t *info)
 		return BACKEND_TRAP_CODE;
 	case TRAP_HWBKPT:
 		return BACKEND_TRAP_DEBUG;
+	case TRAP_BRKPT: /* or the one-byte trap that is no breakpoint (int1) */
+		return BACKEND_TRAP_CALL;
 	case SIGTRAP: /* no code of a trap: a notice at the start of a handler */
 		return BACKEND_TRAP_NOTICE;
 	default:
