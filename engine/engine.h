@@ -229,6 +229,7 @@ struct task {
 	bool disturbed;	  /* ... and a blocking call may find itself broken by it */
 	bool poked;	  /* ... so that a subscription takes effect */
 	bool job_stopped;
+	bool job_due;	 /* ... but a trap that waited is told first */
 	bool exit_told;	 /* its TASK_EXIT is out */
 	bool exit_stops; /* as set in the kernel */
 	bool detaching;

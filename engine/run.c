@@ -193,6 +193,9 @@ static void run(struct task *t)
 	t->kind = 0;
 	/* One that steps must not be left alone with its trap either. */
 	task_set_stops_at_calls(t, how == BACKEND_SYSCALLS || how == BACKEND_STEP);
+	if (t->job_due) /* it did not stay stopped: the stop is reported again */
+		b->ops->interrupt(b, t->tid);
+	t->job_due = false;
 	b->ops->resume(b, t->tid, how, signo);
 }
 

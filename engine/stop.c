@@ -149,7 +149,7 @@ static bool trap_comes_first(const struct task *t, const struct backend_event *e
 {
 	struct backend *b = t->engine->backend;
 
-	return ev->kind == BACKEND_INTERRUPTED &&
+	return (ev->kind == BACKEND_INTERRUPTED || ev->kind == BACKEND_JOB_STOP) &&
 	       (t->steps || t->is_armed || (t->process && t->process->space->used)) &&
 	       b->ops->trap_waits(b, t->tid);
 }
@@ -393,6 +393,7 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		t->rules.phase = RULES_RUNNING;
 	}
 	if (trap_comes_first(t, ev)) {
+		t->job_due = ev->kind == BACKEND_JOB_STOP;
 		e->backend->ops->resume(e->backend, t->tid, BACKEND_RUN, 0);
 		return;
 	}

@@ -98,11 +98,12 @@ bool proc_signal_waits(struct backend *base, pid_t tid)
 
 bool proc_trap_waits(struct backend *base, pid_t tid)
 {
-	char text[4096];
+	uint64_t pending, blocked;
 
 	(void)base;
-	return read_status(tid, text, sizeof text) &&
-	       (mask(text, "\nSigPnd:") >> (SIGTRAP - 1) & 1);
+	/* That of a trap is never blocked; one that somebody has sent may be, for ever. */
+	return proc_signals(tid, &pending, &blocked) &&
+	       ((pending & ~blocked) >> (SIGTRAP - 1) & 1);
 }
 
 bool proc_signals(pid_t tid, uint64_t *pending, uint64_t *blocked)

@@ -340,6 +340,37 @@ static void who_dies_while_it_steps_leaves_the_trap_in_place(void **state)
 	assert_true(runs(st, PID));
 }
 
+static void a_trap_is_told_before_the_stop_by_job_control_that_overtook_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	subscribe(c, COTRACE_EVENT_JOB_STOP, COTRACE_NOTE);
+	must_set(c, (struct wire_break){ .addr = AT });
+	fake_task(st->kernel, PID)->trap_waits = true;
+	fake_push_kind(st->kernel, PID, BACKEND_JOB_STOP);
+	settle(st);
+	expect_none(c);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_RUN);
+	fake_task(st->kernel, PID)->trap_waits = false;
+	without_slots(st);
+	push_hit(st, PID, AT);
+	expect(c, COTRACE_EVENT_BREAKPOINT);
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 1);
+	fake_push(st->kernel,
+		  &(struct backend_event){ .kind = BACKEND_JOB_STOP, .tid = PID, .pc = AT });
+	settle(st);
+	expect(c, COTRACE_EVENT_JOB_STOP);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_LISTEN);
+	/* It stands where it did: there is no second hit. */
+	fake_push(st->kernel,
+		  &(struct backend_event){ .kind = BACKEND_INTERRUPTED, .tid = PID, .pc = AT });
+	settle(st);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_STEP);
+	push_step(st, PID, AT + 2);
+	expect_none(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +387,7 @@ int main(void)
 		STAGED(no_trap_is_lowered_into_the_next_program),
 		STAGED(a_trap_lifted_for_an_exec_is_lowered_in_the_parent),
 		STAGED(who_dies_while_it_steps_leaves_the_trap_in_place),
+		STAGED(a_trap_is_told_before_the_stop_by_job_control_that_overtook_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

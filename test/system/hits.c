@@ -220,3 +220,50 @@ TEST(no_snapshot_shows_a_slot)
 	CHECK_STR(line, "passed 400000");
 	target_ends_well(&p.t, 5000);
 }
+
+static void *stop_and_continue(void *arg)
+{
+	pid_t pid = *(const pid_t *)arg;
+
+	while (kill(pid, SIGSTOP) == 0) {
+		usleep(300);
+		if (kill(pid, SIGCONT) < 0)
+			break;
+		usleep(700);
+	}
+	return NULL;
+}
+
+/* A trap that was executed just when the program is stopped is told all the same. */
+TEST(job_control_neither_loses_a_hit_nor_shows_a_trap, .timeout_s = 60)
+{
+	unsigned hits[SPOTS] = { 0 }, stops = 0;
+	struct cotrace_event ev = EVENT_NULL;
+	pthread_t thread;
+	struct cotrace *s;
+	struct spots p;
+	uint64_t id = 0;
+
+	spots_start(&p, "4", test_long() ? "5000" : "500");
+	s = attached(p.t.pid, NULL);
+	CHECK_EQ(cotrace_subscribe(s, COTRACE_EVENT_JOB_STOP, COTRACE_NOTE), 0);
+	for (int spot = 0; spot < SPOTS; spot++)
+		id = break_at(s, &p, spot, COTRACE_NOTE) - (uint64_t)spot;
+	target_go(&p.t);
+	CHECK_EQ(pthread_create(&thread, NULL, stop_and_continue, &p.t.pid), 0);
+	while (cotrace_next(s, &ev, test_ns(20000)) == 1) {
+		if (ev.kind == COTRACE_EVENT_BREAKPOINT)
+			hits[ev.breakpoint.id - id]++;
+		if (ev.kind != COTRACE_EVENT_JOB_STOP)
+			continue;
+		stops++;
+		for (int spot = 2; spot < 7; spot++) /* of more than one byte */
+			CHECK(ev.pc != p.at[spot] + 1);
+	}
+	target_ends_well(&p.t, 5000);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	test_note("%u stops", stops);
+	for (int spot = 0; spot < SPOTS; spot++)
+		CHECK_EQ(hits[spot], test_long() ? 20000 : 2000);
+	cotrace_close(s);
+}
