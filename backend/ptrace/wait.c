@@ -19,6 +19,7 @@
 
 #include "backend/ptrace/internal.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #define IO_EVERY 32	    /* a busy target must not keep clients waiting */
 #define SCAN_CHEAP_TASKS 32 /* below this a scan costs less than deciding about it */
@@ -326,6 +327,7 @@ int wait_rest(struct backend *base, pid_t tid)
 	t->stepped = false;
 	while ((r = rests(tid)) == 0 && clock_now_ns() < until)
 		nanosleep(&pause, NULL);
+	log_debug("rest of %d: %d", (int)tid, r);
 	if (r == 1)
 		return 0;
 	wait_expect(b, t, true);
