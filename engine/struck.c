@@ -94,7 +94,8 @@ static void look_after_step(struct task *t, const struct backend_event *ev, stru
 static bool has_stepped(const struct task *t, const struct backend_event *ev)
 {
 	return ev->kind == BACKEND_SYSCALL_EXIT ||
-	       (ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_STEP && t->steps);
+	       (ev->kind == BACKEND_TRAP && t->steps &&
+		(ev->trap == BACKEND_TRAP_STEP || ev->trap == BACKEND_TRAP_CALL));
 }
 
 void struck_expect(struct task *t)
