@@ -116,11 +116,11 @@ void sigtrap_settle(struct task *t)
 /* Where an unblocked SIGTRAP must have been blocked before the trap. */
 static bool was_blocked(struct task *t, uint64_t now)
 {
-	struct process *p = t->process;
-
-	if ((now & TRAP) || ((now & FAULTS) != FAULTS && t->mask != (now | TRAP)))
+	if (now & TRAP)
 		return false;
-	return p->sigtrap.what != BACKEND_SIG_HANDLED || disposition(p) != BACKEND_SIG_HANDLED;
+	if (t->process->sigtrap.what == BACKEND_SIG_HANDLED) /* its handler would be there */
+		return disposition(t->process) != BACKEND_SIG_HANDLED;
+	return (now & FAULTS) == FAULTS || t->mask == (now | TRAP);
 }
 
 static void mend_mask(struct task *t, bool *blocked)

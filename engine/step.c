@@ -270,6 +270,7 @@ void request_step(struct request *rq, const struct wire_step *m)
 	int r = check_step(rq, m, t);
 
 	if (r == 0) {
+		t->step.done = false; /* the next one is meant */
 		rules_step(rules_party(&t->rules, rq->session->id), (enum rules_step)m->kind,
 			   m->from, m->to);
 		task_release(t, rq->session, RULES_HOLD_ASKED | RULES_HOLD_OFFER);

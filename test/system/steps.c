@@ -3,7 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <elf.h>
 #include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test/system/system.h"
@@ -41,7 +46,7 @@ TEST(a_step_is_one_instruction)
 struct stepped {
 	struct target t;
 	struct cotrace *s;
-	uint64_t from, to, task;
+	uint64_t from, to, spot, task;
 	struct cotrace_event ev; /* it stands there */
 };
 
@@ -55,7 +60,8 @@ static void stepped_start(struct stepped *p, const char *program, const char *wh
 	target_line(&p->t, line, sizeof line);
 	CHECK(strncmp(line, "ready", 5) == 0);
 	p->from = strtoull(line + 5, &at, 16);
-	p->to = strtoull(at, NULL, 16);
+	p->to = strtoull(at, &at, 16);
+	p->spot = strtoull(at, NULL, 16);
 	p->s = attached(p->t.pid, NULL);
 	b.pid = p->t.pid;
 	b.addr = p->from;
@@ -137,3 +143,248 @@ NOTHING_IS_SEEN_OF_STEPS_THROUGH(execs)
 NOTHING_IS_SEEN_OF_STEPS_THROUGH(blocked)
 NOTHING_IS_SEEN_OF_STEPS_THROUGH(sigtrap)
 NOTHING_IS_SEEN_OF_STEPS_THROUGH(computes)
+
+/* ---- The same as by ptrace alone ---- */
+
+static void raw_step(pid_t pid)
+{
+	int status;
+
+	CHECK_SYS(ptrace(PTRACE_SINGLESTEP, pid, 0, 0));
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+}
+
+static void registers_of(struct cotrace *s, uint64_t task, struct user_regs_struct *regs)
+{
+	CHECK_EQ(cotrace_regset_read(s, task, NT_PRSTATUS, regs, sizeof *regs), sizeof *regs);
+}
+
+/*
+ * The same program twice, at the same addresses (the static one has no others). From the same
+ * place on, instruction by instruction: where it is, and what it computes, but for addresses
+ * of the stack and its guard.
+ */
+TEST(a_program_steps_as_by_ptrace_alone)
+{
+	struct user_regs_struct ours, theirs;
+	struct target other;
+	struct stepped p;
+	char line[200];
+	unsigned n = 0, different = 0;
+	int status;
+	long word;
+
+	stepped_start(&p, "stepped-static", "computes");
+	TARGET_START(&other, "stepped-static", "computes");
+	target_line(&other, line, sizeof line);
+	CHECK_EQ(strtoull(line + 5, NULL, 16), p.from);
+	CHECK_SYS(ptrace(PTRACE_ATTACH, other.pid, 0, 0));
+	CHECK_EQ(waitpid(other.pid, &status, __WALL), other.pid);
+	errno = 0;
+	word = ptrace(PTRACE_PEEKTEXT, other.pid, p.from, 0);
+	CHECK_EQ(errno, 0);
+	CHECK_SYS(ptrace(PTRACE_POKETEXT, other.pid, p.from, (word & ~0xffl) | 0xcc));
+	CHECK_SYS(ptrace(PTRACE_CONT, other.pid, 0, 0));
+	target_go(&other);
+	CHECK_EQ(waitpid(other.pid, &status, __WALL), other.pid);
+	CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+	CHECK_SYS(ptrace(PTRACE_POKETEXT, other.pid, p.from, word));
+	CHECK_SYS(ptrace(PTRACE_GETREGS, other.pid, 0, &theirs));
+	theirs.rip = p.from;
+	CHECK_SYS(ptrace(PTRACE_SETREGS, other.pid, 0, &theirs));
+	for (; p.ev.pc != p.to; n++) {
+		raw_step(other.pid);
+		step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+		registers_of(p.s, p.task, &ours);
+		CHECK_SYS(ptrace(PTRACE_GETREGS, other.pid, 0, &theirs));
+		CHECK_EQ(ours.rip, theirs.rip);
+		CHECK_EQ(ours.rsp % 16, theirs.rsp % 16);
+		different += ours.rax != theirs.rax || ours.rcx != theirs.rcx ||
+			     ours.rdx != theirs.rdx || ours.eflags != theirs.eflags;
+	}
+	printf("%u instructions, %u after which registers differ\n", n, different);
+	CHECK(n > 5000 && different < n / 20);
+	target_kill(&other);
+	stepped_end(&p);
+}
+
+/* ---- SIGTRAP blocked, ignored, handled where a trap is hit (79) ---- */
+
+static void hits_at_spot(const char *program, const char *what, enum cotrace_mode mode)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b, .mode = mode };
+	struct cotrace_event ev = EVENT_NULL;
+	struct stepped p;
+	unsigned hits = 0;
+	uint64_t id;
+
+	stepped_start(&p, program, what);
+	b.pid = p.t.pid;
+	b.addr = p.spot;
+	CHECK_EQ(cotrace_break(p.s, &id, &b), 0);
+	b.addr = p.to;
+	b.mode = COTRACE_STOP;
+	CHECK_EQ(cotrace_break(p.s, &id, &b), 0);
+	CHECK_EQ(cotrace_resume(p.s, p.task), 0);
+	for (;; hits++) {
+		take_kind(p.s, &ev, COTRACE_EVENT_BREAKPOINT);
+		if (ev.pc == p.to)
+			break;
+		if (ev.flags & COTRACE_EV_STOP)
+			CHECK_EQ(cotrace_resume(p.s, p.task), 0);
+	}
+	CHECK_EQ(hits, 3);
+	stepped_end(&p);
+}
+
+TEST(what_a_program_does_about_sigtrap_outlives_hits)
+{
+	static const char *const all[] = { "trap0", "trap1", "trap2", "trap3", "trap4" };
+
+	for (int i = 0; i < 5; i++) {
+		hits_at_spot("stepped", all[i], COTRACE_STOP);
+		hits_at_spot("stepped", all[i], COTRACE_NOTE);
+		hits_at_spot("stepped-32", all[i], COTRACE_STOP);
+	}
+}
+
+static bool blocks_sigtrap(pid_t tid)
+{
+	char path[40], text[4096], *at;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+	CHECK(proc_read(path, text, sizeof text) > 0);
+	at = strstr(text, "SigBlk:");
+	CHECK(at != NULL);
+	return strtoull(at + 7, NULL, 16) >> (SIGTRAP - 1) & 1;
+}
+
+/* To where it enters the kernel to make a thread. */
+static void step_to_clone3(struct stepped *p)
+{
+	struct user_regs_struct regs;
+	uint8_t bytes[2];
+
+	for (;;) {
+		step(p, COTRACE_STEP_INSTRUCTION, 0, 0);
+		CHECK_EQ(cotrace_read_memory(p->s, p->t.pid, p->ev.pc, bytes, 2), 2);
+		if (bytes[0] != 0x0f || bytes[1] != 0x05)
+			continue;
+		registers_of(p->s, p->task, &regs);
+		if (regs.rax == SYS_clone3 || regs.rax == SYS_clone)
+			return;
+	}
+}
+
+TEST(the_c_librarys_mask_around_clone_outlives_hits)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b, .mode = COTRACE_STOP };
+	struct cotrace_event ev = EVENT_NULL;
+	struct stepped p;
+	unsigned hits = 0;
+	uint64_t id;
+
+	stepped_start(&p, "stepped", "creations");
+	step_to_clone3(&p);
+	CHECK(blocks_sigtrap(p.t.pid));
+	b.pid = p.t.pid;
+	b.addr = p.ev.pc;
+	CHECK_EQ(cotrace_break(p.s, &id, &b), 0);
+	for (b.addr = p.to; b.addr; b.addr = 0)
+		CHECK_EQ(cotrace_break(p.s, &id, &b), 0);
+	CHECK_EQ(cotrace_resume(p.s, p.task), 0);
+	for (;; hits++) {
+		take_kind(p.s, &ev, COTRACE_EVENT_BREAKPOINT);
+		if (ev.pc == p.to)
+			break;
+		CHECK(blocks_sigtrap(p.t.pid));
+		CHECK_EQ(cotrace_resume(p.s, p.task), 0);
+	}
+	CHECK(hits >= 999);
+	stepped_end(&p);
+}
+
+/* ---- Several sessions ---- */
+
+TEST(two_sessions_step_one_task_each_in_its_way)
+{
+	struct cotrace_event ev = EVENT_NULL;
+	struct stepped p;
+	struct cotrace *b;
+	unsigned n = 0;
+
+	stepped_start(&p, "stepped", "flags");
+	b = attached(p.t.pid, NULL);
+	CHECK_EQ(cotrace_stop(b, p.task, COTRACE_ONE, test_ns(2000)), 0);
+	take_kind(b, &ev, COTRACE_EVENT_STOP_DONE);
+	CHECK_EQ(cotrace_step(b, p.task, COTRACE_STEP_RANGE, p.from, p.from + 1), 0);
+	step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+	/* The next is made when both have asked: they are told one after the other (R3). */
+	CHECK_EQ(cotrace_step(p.s, p.task, COTRACE_STEP_INSTRUCTION, 0, 0), 0);
+	take_kind(b, &ev, COTRACE_EVENT_STEP);
+	CHECK_EQ(ev.pc, p.ev.pc);
+	take_none(p.s, 50);
+	CHECK_EQ(cotrace_step(b, p.task, COTRACE_STEP_RANGE, 0, UINT64_MAX), 0);
+	take_kind(p.s, &p.ev, COTRACE_EVENT_STEP);
+	for (; p.ev.pc != p.to && n < 500; n++)
+		step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+	take_none(b, 0);
+	cotrace_close(b);
+	stepped_end(&p);
+}
+
+TEST(a_session_that_closes_in_the_middle_of_a_step_leaves_nothing_behind)
+{
+	for (int i = 0; i < 60; i++) {
+		struct stepped p;
+
+		stepped_start(&p, "stepped", "strings");
+		CHECK_EQ(cotrace_step(p.s, p.task, COTRACE_STEP_RANGE, 0, UINT64_MAX), 0);
+		if (i % 3)
+			usleep(100 * (unsigned)i);
+		stepped_end(&p);
+	}
+}
+
+TEST(calls_that_another_session_sees_are_steps_all_the_same)
+{
+	struct cotrace_event ev = EVENT_NULL;
+	struct stepped p;
+	struct cotrace *b;
+	unsigned n = 0, calls = 0;
+
+	stepped_start(&p, "stepped", "call");
+	b = attached(p.t.pid, NULL);
+	subscribe_call(b, SYS_getppid, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	for (; p.ev.pc != p.to; n++)
+		step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+	while (cotrace_next(b, &ev, 0) == 1)
+		calls += ev.kind == COTRACE_EVENT_SYSCALL_ENTRY;
+	CHECK(n > 20);
+	CHECK_EQ(calls, 2); /* its own, and that of the C library */
+	cotrace_close(b);
+	stepped_end(&p);
+}
+
+/* A block ends where a branch was taken, and nowhere else. */
+TEST(blocks_are_told_from_steps)
+{
+	unsigned steps = 0, blocks = 0, branches = 0;
+	struct stepped p;
+	uint64_t pc;
+
+	stepped_start(&p, "stepped-static", "strings");
+	for (; p.ev.pc != p.to; steps++) {
+		pc = p.ev.pc;
+		step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+		branches += p.ev.pc - pc - 1 > 14 && p.ev.pc != pc;
+	}
+	stepped_end(&p);
+	stepped_start(&p, "stepped-static", "strings");
+	for (uint64_t end = 0; p.ev.pc != p.to && end == 0; blocks++)
+		step(&p, COTRACE_STEP_BLOCK, 0, 0);
+	stepped_end(&p);
+	printf("%u steps, %u blocks, %u long branches\n", steps, blocks, branches);
+	CHECK(blocks >= branches && blocks < steps / 2);
+}

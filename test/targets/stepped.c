@@ -3,7 +3,7 @@
  * Does what shows a trap flag: once by itself, then, from from_here() to to_here(), for a
  * tracer to step through, and compares what it saw: stepped [WHAT [TIMES]]...
  *
- * Says "ready FROM TO" and waits for a byte; in the end "good", or what differed.
+ * Says "ready FROM TO SPOT" and waits for a byte; in the end "good", or what differed.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +18,7 @@
 
 #define TRAP_FLAG 0x100
 #define SEEN_MAX 200
+#define CREATIONS 1000
 
 #ifdef __x86_64__
 #define REG_PC REG_RIP
@@ -57,6 +58,12 @@ __attribute__((noinline)) static void from_here(void)
 }
 
 __attribute__((noinline)) static void to_here(void)
+{
+	__asm__ volatile("nop" ::: "memory");
+}
+
+/* Somewhere to break. */
+__attribute__((noinline)) static void spot(void)
 {
 	__asm__ volatile("nop" ::: "memory");
 }
@@ -300,6 +307,9 @@ static void children(void)
 
 static void *thread(void *arg)
 {
+	sigset_t set;
+
+	MUST(sigprocmask(SIG_BLOCK, NULL, &set) == 0 && sigismember(&set, SIGTRAP) == 0);
 	*(unsigned long *)arg = flags_now() + 5;
 	return NULL;
 }
@@ -398,6 +408,7 @@ static void with_sigtrap(void (*handler)(int), int block)
 	MUST(sigaction(SIGTRAP, &a, &old) == 0);
 	MUST(sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, &former) == 0);
 	see_sigtrap();
+	spot();
 	see_sigtrap();
 	see(flags_now());
 	MUST(sigprocmask(SIG_SETMASK, &former, NULL) == 0 && sigaction(SIGTRAP, &old, NULL) == 0);
@@ -410,6 +421,55 @@ static void sigtrap(void)
 	with_sigtrap(SIG_DFL, 1);
 	with_sigtrap(SIG_IGN, 0);
 	with_sigtrap(SIG_IGN, 1);
+}
+
+static const struct {
+	void (*handler)(int);
+	int block;
+} traps[] = { { on_plain_signal, 0 },
+	      { on_plain_signal, 1 },
+	      { SIG_DFL, 1 },
+	      { SIG_IGN, 0 },
+	      { SIG_IGN, 1 } };
+
+/* "trapN": so from the beginning. */
+static void trap_prepare(int n)
+{
+	struct sigaction a = { .sa_handler = traps[n].handler, .sa_flags = SA_RESTART };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTRAP);
+	sigaddset(&a.sa_mask, SIGUSR2);
+	MUST(sigaction(SIGTRAP, &a, NULL) == 0);
+	MUST(sigprocmask(traps[n].block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL) == 0);
+}
+
+static void trap_run(void)
+{
+	for (int i = 0; i < 3; i++) {
+		see_sigtrap();
+		spot();
+	}
+	see_sigtrap();
+}
+
+/* The C library makes threads with all signals blocked. */
+static void creations(void)
+{
+	struct sigaction a = { .sa_handler = on_plain_signal }, now;
+	sigset_t set;
+	pthread_t id;
+
+	MUST(sigaction(SIGTRAP, &a, NULL) == 0);
+	for (int i = 0; i < CREATIONS; i++) {
+		unsigned long is = 0;
+
+		MUST(pthread_create(&id, NULL, thread, &is) == 0 && pthread_join(id, NULL) == 0);
+		MUST(is == 5 && sigprocmask(SIG_BLOCK, NULL, &set) == 0);
+		MUST(sigismember(&set, SIGTRAP) == 0);
+		MUST(sigaction(SIGTRAP, NULL, &now) == 0 && now.sa_handler == on_plain_signal);
+	}
 }
 
 /* Many instructions of all kinds, without calls. */
@@ -430,11 +490,12 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } all[] = {
-	{ "flags", flags },	  { "call", call },	  { "own", own },
-	{ "iret", own_by_iret },  { "frames", frames },	  { "faults", faults },
-	{ "pop", bad_pop },	  { "strings", strings }, { "notrap", no_trap_after },
-	{ "children", children }, { "threads", threads }, { "execs", execs },
-	{ "blocked", blocked },	  { "sigtrap", sigtrap }, { "computes", computes },
+	{ "flags", flags },	    { "call", call },	    { "own", own },
+	{ "iret", own_by_iret },    { "frames", frames },   { "faults", faults },
+	{ "pop", bad_pop },	    { "strings", strings }, { "notrap", no_trap_after },
+	{ "children", children },   { "threads", threads }, { "execs", execs },
+	{ "blocked", blocked },	    { "sigtrap", sigtrap }, { "computes", computes },
+	{ "creations", creations },
 };
 #define ALL (sizeof all / sizeof *all)
 
@@ -445,6 +506,8 @@ static void run(int argc, char **argv)
 		for (int n = 1; n < argc; n++)
 			if (strcmp(argv[n], all[i].name) == 0)
 				all[i].run();
+	if (argc > 1 && strncmp(argv[1], "trap", 4) == 0)
+		trap_run();
 	see(recorded);
 }
 
@@ -468,10 +531,12 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "ends") == 0)
 		return flags_now() ? 1 : 9;
 	MUST(sigaltstack(&other, NULL) == 0);
+	if (argc > 1 && strncmp(argv[1], "trap", 4) == 0)
+		trap_prepare(argv[1][4] - '0');
 	run(argc, argv);
 	record = seen;
-	printf("ready %lx %lx\n", (unsigned long)(uintptr_t)from_here,
-	       (unsigned long)(uintptr_t)to_here);
+	printf("ready %lx %lx %lx\n", (unsigned long)(uintptr_t)from_here,
+	       (unsigned long)(uintptr_t)to_here, (unsigned long)(uintptr_t)spot);
 	fflush(stdout);
 	MUST(read(0, &byte, 1) >= 0);
 	from_here();
