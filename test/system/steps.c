@@ -102,18 +102,6 @@ static unsigned step_through(const char *program, const char *what)
 	return n;
 }
 
-#define NOTHING_IS_SEEN_OF_STEPS_THROUGH(what)                 \
-	TEST(nothing_is_seen_of_steps_through_##what)          \
-	{                                                      \
-		CHECK(step_through("stepped", #what) > 20);    \
-		CHECK(step_through("stepped-32", #what) > 20); \
-	}                                                      \
-	TEST(nothing_is_seen_of_one_long_step_through_##what)  \
-	{                                                      \
-		one_long_step("stepped", #what);               \
-		one_long_step("stepped-32", #what);            \
-	}
-
 /* In the engine, to the end of the program. */
 static void one_long_step(const char *program, const char *what)
 {
@@ -128,21 +116,88 @@ static void one_long_step(const char *program, const char *what)
 	cotrace_close(p.s);
 }
 
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(flags)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(call)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(own)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(iret)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(frames)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(faults)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(pop)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(strings)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(notrap)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(children)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(threads)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(execs)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(blocked)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(sigtrap)
-NOTHING_IS_SEEN_OF_STEPS_THROUGH(computes)
+static void through(const char *what)
+{
+	CHECK(step_through("stepped", what) > 20);
+	CHECK(step_through("stepped-32", what) > 20);
+	one_long_step("stepped", what);
+	one_long_step("stepped-32", what);
+}
+
+TEST(nothing_is_seen_of_steps_through_flags)
+{
+	through("flags");
+}
+
+TEST(nothing_is_seen_of_steps_through_calls)
+{
+	through("call");
+}
+
+TEST(nothing_is_seen_of_steps_through_a_programs_own_steps)
+{
+	through("own");
+}
+
+TEST(nothing_is_seen_of_steps_through_iret)
+{
+	through("iret");
+}
+
+TEST(nothing_is_seen_of_steps_through_handlers)
+{
+	through("frames");
+}
+
+TEST(nothing_is_seen_of_steps_through_faults_and_traps)
+{
+	through("faults");
+}
+
+TEST(nothing_is_seen_of_steps_through_a_faulting_popf)
+{
+	through("pop");
+}
+
+TEST(nothing_is_seen_of_steps_through_string_instructions)
+{
+	through("strings");
+}
+
+TEST(nothing_is_seen_of_steps_through_what_brings_no_trap)
+{
+	through("notrap");
+}
+
+TEST(nothing_is_seen_of_steps_through_forks)
+{
+	through("children");
+}
+
+TEST(nothing_is_seen_of_steps_through_the_making_of_threads)
+{
+	through("threads");
+}
+
+TEST(nothing_is_seen_of_steps_through_an_exec)
+{
+	through("execs");
+}
+
+TEST(nothing_is_seen_of_steps_through_blocked_calls)
+{
+	through("blocked");
+}
+
+TEST(nothing_is_seen_of_steps_through_sigtrap_blocked_and_ignored)
+{
+	through("sigtrap");
+}
+
+TEST(nothing_is_seen_of_steps_through_a_computation)
+{
+	through("computes");
+}
 
 /* ---- The same as by ptrace alone ---- */
 
@@ -387,4 +442,27 @@ TEST(blocks_are_told_from_steps)
 	stepped_end(&p);
 	printf("%u steps, %u blocks, %u long branches\n", steps, blocks, branches);
 	CHECK(blocks >= branches && blocks < steps / 2);
+}
+
+/* 101: the processor does not trap after it. */
+TEST(over_mov_ss_it_is_one_instruction)
+{
+	struct stepped p;
+	unsigned found = 0;
+
+	stepped_start(&p, "stepped", "notrap");
+	while (p.ev.pc != p.to) {
+		uint64_t pc = p.ev.pc;
+		uint8_t bytes[2];
+
+		CHECK_EQ(cotrace_read_memory(p.s, p.t.pid, pc, bytes, 2), 2);
+		step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+		if ((bytes[0] == 0x8e && bytes[1] == 0xd0) ||
+		    (bytes[0] == 0x0f && bytes[1] == 0xa2)) {
+			CHECK_EQ(p.ev.pc, pc + 2);
+			found++;
+		}
+	}
+	CHECK(found >= 2);
+	stepped_end(&p);
 }
