@@ -8,6 +8,9 @@
 #include "backend/ptrace/internal.h"
 #include "base/log.h"
 
+#ifndef TRAP_PERF
+#define TRAP_PERF 6
+#endif
 #define SYSCALL_STOP (SIGTRAP | 0x80)
 
 /* pc, sp and arch; works at every stop. False: the task is gone. */
@@ -120,7 +123,8 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 	ev->kind = BACKEND_SIGNAL;
 	if (ptrace_call(PTRACE_GETSIGINFO, t->tid, 0, (uintptr_t)&ev->siginfo) < 0)
 		return false;
-	if (signo == SIGTRAP && ev->siginfo.si_code > 0) {
+	/* A perf event of the program itself asks for a signal, and means it. */
+	if (signo == SIGTRAP && ev->siginfo.si_code > 0 && ev->siginfo.si_code != TRAP_PERF) {
 		ev->kind = BACKEND_TRAP;
 		ev->trap = regs_trap(&ev->siginfo);
 	}
