@@ -202,6 +202,7 @@ struct task {
 	uint64_t site_call;	/* site whose system call it is in */
 	struct {
 		uint64_t at, sp;
+		bool call; /* a system call: the end of the handler tells if it is made again */
 	} unfinished[TASK_UNFINISHED_MAX]; /* sites whose instruction a handler keeps waiting */
 	bool own_trap;			   /* it executed the program's own trap in a slot */
 	bool listened;			   /* it ran, but was stopped by job control */

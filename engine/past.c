@@ -57,6 +57,8 @@ void past_settle(struct task *t, struct backend_event *ev)
 	bool is_signal = ev->kind == BACKEND_SIGNAL || ev->kind == BACKEND_TRAP;
 
 	t->own_trap = false;
+	if (ev->kind == BACKEND_SYSCALL_ENTRY)
+		t->site_call = 0;
 	if (t->slot_of == 0 || site == NULL)
 		return;
 	if (ev->kind == BACKEND_SYSCALL_ENTRY) {
@@ -135,14 +137,35 @@ static bool acted_out(struct task *t, const struct trap_site *site)
 	return true;
 }
 
-static void remember_unfinished(struct task *t)
+static void remember_unfinished(struct task *t, uint64_t at, bool call)
 {
 	unsigned i = 0;
 
 	while (i < TASK_UNFINISHED_MAX - 1 && t->unfinished[i].at)
 		i++;
-	t->unfinished[i].at = t->passed;
+	t->unfinished[i].at = at;
 	t->unfinished[i].sp = t->ev.sp;
+	t->unfinished[i].call = call;
+}
+
+bool past_awaits_call(const struct task *t)
+{
+	for (unsigned i = 0; i < TASK_UNFINISHED_MAX; i++)
+		if (t->unfinished[i].at && t->unfinished[i].call)
+			return true;
+	/* At its entry: made again or not, it is no second hit. */
+	return t->ev.kind == BACKEND_SYSCALL_ENTRY && t->site_call;
+}
+
+void past_call_ended(struct task *t, const struct backend_event *ev)
+{
+	for (unsigned i = 0; i < TASK_UNFINISHED_MAX; i++) {
+		if (!t->unfinished[i].call || t->unfinished[i].sp != ev->sp)
+			continue;
+		if (t->unfinished[i].at != ev->pc)
+			t->unfinished[i].at = 0;
+		t->unfinished[i].call = false;
+	}
 }
 
 void past_forget_unfinished(struct task *t, uint64_t sp)
@@ -153,19 +176,22 @@ void past_forget_unfinished(struct task *t, uint64_t sp)
 }
 
 /* A handler is about to run: the instruction comes after it, and its trap once more. */
-static bool handler_comes_first(struct task *t)
+static bool handler_comes_first(struct task *t, bool at_site)
 {
 	struct backend *b = t->engine->backend;
 	const siginfo_t *info = &t->ev.siginfo;
 	bool fault = info->si_code > 0 && (t->signo == SIGSEGV || t->signo == SIGBUS ||
 					   t->signo == SIGILL || t->signo == SIGFPE);
+	bool broken = t->site_call && t->call_broken;
 
-	if (t->signo == 0 || (t->flags & COTRACE_EV_DENIED) ||
+	if (t->signo == 0 || !(at_site || broken) || (t->flags & COTRACE_EV_DENIED) ||
 	    b->ops->disposition(b, t->tid, t->signo) != BACKEND_SIG_HANDLED)
 		return false;
-	if (!fault) /* after a fault it is tried again, and may hit again */
-		remember_unfinished(t);
-	t->passed = 0;
+	if (broken)
+		remember_unfinished(t, t->site_call, true);
+	else if (!fault) /* after a fault it is tried again, and may hit again */
+		remember_unfinished(t, t->passed, false);
+	t->site_call = t->passed = 0;
 	return true;
 }
 
@@ -267,7 +293,7 @@ bool past_ready(struct task *t)
 		t->passed = 0;
 		return !slots_leave(t);
 	}
-	if (site == NULL || handler_comes_first(t)) {
+	if (handler_comes_first(t, site != NULL) || site == NULL) {
 		t->passed = 0;
 		return true;
 	}

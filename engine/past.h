@@ -18,6 +18,10 @@ void past_run(struct task *t, enum backend_resume *how);
 void past_forget_unfinished(struct task *t, uint64_t sp);
 /* It stopped, died or left while it stepped, or was to step, with a trap lifted. */
 void past_lifted(struct task *t);
+/* A call came to its end: that of a handler tells what becomes of one that it interrupted. */
+void past_call_ended(struct task *t, const struct backend_event *ev);
+/* ... which is to be seen. */
+bool past_awaits_call(const struct task *t);
 /* Another task steps with a trap lifted: this one must not run. */
 bool past_barred(const struct task *t);
 /* For the architecture's code: memory with the rights of the task. */

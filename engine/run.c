@@ -148,7 +148,7 @@ static enum backend_resume how_to_run(struct task *t)
 	if (rules_wants_step(&t->rules) || watch_steps(t))
 		return step_begin(t);
 	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
-	if (sees_calls ||
+	if (sees_calls || past_awaits_call(t) ||
 	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
 		return BACKEND_SYSCALLS;
 	return BACKEND_RUN;

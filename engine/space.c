@@ -102,7 +102,7 @@ struct trap_site *space_site(const struct space *s, uint64_t addr)
 
 void space_drop_site(struct trap_site *site)
 {
-	if (site->since_ns || site->planted || !list_empty(&site->breakpoints))
+	if (site->was_planted || site->moved_valid || !list_empty(&site->breakpoints))
 		return;
 	map_take(&site->space->sites, site->addr + 1);
 	free(site);
@@ -143,6 +143,7 @@ struct trap_site *space_add_site(struct space *s, const struct arch_code *code, 
 	site->space = s;
 	site->addr = addr;
 	site->code = code;
+	site->since_ns = clock_now_ns();
 	list_init(&site->breakpoints);
 	return site;
 }
@@ -197,7 +198,7 @@ int space_plant(struct trap_site *site)
 	}
 	sites_end(&s->table);
 	if (r == 0) {
-		site->planted = true;
+		site->planted = site->was_planted = true;
 		s->planted++;
 	}
 	return r;

@@ -48,8 +48,9 @@ struct trap_site {
 	struct list breakpoints;
 	uint8_t original[sizeof((struct arch_code *)0)->trap];
 	bool planted;
-	bool lifted;	   /* the trap is out, as somebody steps there */
-	uint64_t since_ns; /* when the trap was taken out; 0: it never was there */
+	bool lifted; /* the trap is out, as somebody steps there */
+	bool was_planted;
+	uint64_t since_ns; /* when it was made, or the trap was taken out */
 	bool moved_valid;  /* `bytes` and `moved` have been filled in */
 	uint8_t bytes[CODE_INSTRUCTION_MAX];
 	size_t byte_count;

@@ -356,6 +356,8 @@ static void settle(struct task *t, struct backend_event *ev)
 	if (!same_place)
 		t->passed = 0;
 	past_forget_unfinished(t, ev->sp);
+	if (ev->kind == BACKEND_SYSCALL_EXIT)
+		past_call_ended(t, ev);
 	past_settle(t, ev);
 	sigtrap_settle(t);
 	step_settle(t, ev);
