@@ -242,8 +242,8 @@ static void take_in(struct task *t)
 		task_free(t);
 		return;
 	}
-	if (parent == NULL)
-		space_of_orphan(e, t->tid);
+	/* Its parent's memory may be history, the process have another by an exec. */
+	space_of_orphan(e, t->tid);
 	if (pid > 0)
 		place(t, parent, pid, BACKEND_FORK);
 	t->announced = true;

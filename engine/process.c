@@ -108,6 +108,9 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 	r = e->backend->ops->attach(e->backend, pid, attached, &a, tracer);
 	if (r == 0)
 		r = a.error;
+	/* A child whose parent has not told of it yet has all its tasks, and none that is known. */
+	if (r == 0 && p->task_count == 0)
+		r = -ESRCH;
 	if (r < 0) {
 		log_debug("attach %d: %d", (int)pid, r);
 		process_release(p);
