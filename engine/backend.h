@@ -230,7 +230,7 @@ struct backend_ops {
 	/* The signals that a task blocks, or will when its call is over. 0 or -errno. */
 	int (*mask_get)(struct backend *b, pid_t tid, uint64_t *mask);
 	int (*mask_set)(struct backend *b, pid_t tid, uint64_t mask);
-	/* mask_set() is out of the question: another is in force for the time of a call, or the signal waits. */
+	/* Another mask is in force for the time of a call, which mask_set() would end. */
 	bool (*mask_lent)(struct backend *b, pid_t tid);
 	/* Where the task stands. */
 	int (*where)(struct backend *b, pid_t tid, uint64_t *pc, uint64_t *sp);

@@ -188,6 +188,8 @@ struct task {
 	/* SIGTRAP: sigtrap.c. */
 	uint64_t mask;	/* of signals, when last seen */
 	bool unblocked; /* for the step it makes */
+	bool requeue;	/* its stop is that of a SIGTRAP that is blocked, and goes on waiting */
+	bool requeued;	/* ... as it ran */
 	bool damaged;	/* a trap has reset what the program does about it */
 	struct {
 		uint64_t at;

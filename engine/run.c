@@ -158,7 +158,7 @@ static void run(struct task *t)
 {
 	struct backend *b = t->engine->backend;
 	enum backend_resume how;
-	int signo = 0;
+	int signo = t->requeue ? SIGTRAP : 0;
 
 	t->to_handler = false;
 	timer_cancel(&t->timer);

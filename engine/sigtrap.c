@@ -94,7 +94,9 @@ void sigtrap_run(struct task *t, bool steps)
 	uint64_t mask;
 
 	t->unblocked = false;
-	if (!steps || t->to_handler || t->step.own ||
+	t->requeued = steps && t->requeue;
+	t->requeue = false;
+	if (!steps || t->requeued || t->to_handler || t->step.own ||
 	    (t->step.insn.flags & (CODE_IS_TRAP | CODE_IS_SYSCALL)) ||
 	    b->ops->mask_get(b, t->tid, &mask) < 0)
 		return;
@@ -104,13 +106,25 @@ void sigtrap_run(struct task *t, bool steps)
 	t->unblocked = b->ops->mask_set(b, t->tid, mask & ~TRAP) == 0;
 }
 
-void sigtrap_settle(struct task *t)
+/*
+ * A SIGTRAP that was waiting all the time comes as soon as it is unblocked: it has to wait on,
+ * and the step is made with it blocked. The kernel then makes one signal of both.
+ */
+void sigtrap_settle(struct task *t, struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
+	bool comes = ev->kind == BACKEND_SIGNAL && ev->siginfo.si_signo == SIGTRAP;
+	bool both = comes && t->requeued && t->steps;
 
-	if (t->unblocked)
+	if (t->unblocked || both)
 		b->ops->mask_set(b, t->tid, t->mask);
-	t->unblocked = false;
+	t->requeue = comes && (t->unblocked || both);
+	t->unblocked = t->requeued = false;
+	if (!both)
+		return;
+	ev->kind = BACKEND_TRAP;
+	ev->trap = BACKEND_TRAP_STEP;
+	t->damaged = t->process && t->process->sigtrap.what != BACKEND_SIG_DEFAULT;
 }
 
 /* Where an unblocked SIGTRAP must have been blocked before the trap. */

@@ -22,7 +22,7 @@ bool sigtrap_ready(struct task *t);
 /* It runs now, to make a step if @steps. */
 void sigtrap_run(struct task *t, bool steps);
 /* It stands. */
-void sigtrap_settle(struct task *t);
+void sigtrap_settle(struct task *t, struct backend_event *ev);
 /* A trap of the engine's own making was told of by the kernel: @hit, and not a step. */
 void sigtrap_taken(struct task *t, bool hit);
 /* It stands, and is to be seen: what a trap did is made good, by a call into it. */

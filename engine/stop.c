@@ -262,6 +262,10 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 {
 	tell_kept_exit(t);
 	task_set_disturbed(t, false);
+	if (t->requeue) {
+		task_stand(t, ev, 0);
+		return;
+	}
 	task_stand(t, ev, COTRACE_EVENT_SIGNAL);
 	t->restarting = false; /* that is found out when it runs on */
 	t->signo = ev->siginfo.si_signo;
@@ -359,7 +363,7 @@ static void settle(struct task *t, struct backend_event *ev)
 	if (ev->kind == BACKEND_SYSCALL_EXIT)
 		past_call_ended(t, ev);
 	past_settle(t, ev);
-	sigtrap_settle(t);
+	sigtrap_settle(t, ev);
 	step_settle(t, ev);
 }
 

@@ -194,6 +194,11 @@ TEST(nothing_is_seen_of_steps_through_sigtrap_blocked_and_ignored)
 	through("sigtrap");
 }
 
+TEST(nothing_is_seen_of_steps_while_a_blocked_sigtrap_waits)
+{
+	through("waiting");
+}
+
 TEST(nothing_is_seen_of_steps_through_a_computation)
 {
 	through("computes");

@@ -423,6 +423,32 @@ static void sigtrap(void)
 	with_sigtrap(SIG_IGN, 1);
 }
 
+/* One waits, blocked. */
+static void waits(void (*handler)(int))
+{
+	struct sigaction a = { .sa_handler = handler }, old;
+	sigset_t set, former, pending;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTRAP);
+	MUST(sigaction(SIGTRAP, &a, &old) == 0);
+	MUST(sigprocmask(SIG_BLOCK, &set, &former) == 0);
+	raise(SIGTRAP);
+	see_sigtrap();
+	MUST(sigpending(&pending) == 0);
+	see((unsigned long)sigismember(&pending, SIGTRAP));
+	see_sigtrap();
+	MUST(sigprocmask(SIG_SETMASK, &former, NULL) == 0);
+	see_sigtrap();
+	MUST(sigaction(SIGTRAP, &old, NULL) == 0);
+}
+
+static void waiting(void)
+{
+	waits(on_plain_signal);
+	waits(SIG_IGN);
+}
+
 static const struct {
 	void (*handler)(int);
 	int block;
@@ -495,7 +521,7 @@ static const struct {
 	{ "pop", bad_pop },	    { "strings", strings }, { "notrap", no_trap_after },
 	{ "children", children },   { "threads", threads }, { "execs", execs },
 	{ "blocked", blocked },	    { "sigtrap", sigtrap }, { "computes", computes },
-	{ "creations", creations },
+	{ "creations", creations }, { "waiting", waiting },
 };
 #define ALL (sizeof all / sizeof *all)
 
