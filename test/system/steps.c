@@ -471,3 +471,47 @@ TEST(over_mov_ss_it_is_one_instruction)
 	CHECK(found >= 2);
 	stepped_end(&p);
 }
+
+/* All at once, each in its way, while another session has breakpoints on their ways. */
+TEST(all_threads_step_at_once)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b, .mode = COTRACE_NOTE };
+	struct cotrace_event ev = EVENT_NULL;
+	unsigned steps = 0, stood = 0, hits = 0;
+	char line[300], *at;
+	struct cotrace *s, *other;
+	struct target t;
+	uint64_t id;
+
+	TARGET_START(&t, "spots", "4", "3000");
+	target_line(&t, line, sizeof line);
+	s = attached(t.pid, NULL);
+	other = attached(t.pid, NULL);
+	b.pid = t.pid;
+	at = line + 5;
+	for (int i = 0; i < 8; i++) {
+		b.addr = strtoull(at, &at, 16);
+		CHECK_EQ(cotrace_break(other, &id, &b), 0);
+	}
+	target_go(&t);
+	usleep(20000);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	while (steps < 3000 && cotrace_next(s, &ev, test_ns(3000)) == 1) {
+		if (ev.kind == COTRACE_EVENT_STOP_DONE)
+			stood++;
+		else if (ev.kind == COTRACE_EVENT_STEP)
+			steps++;
+		else
+			continue;
+		CHECK_EQ(cotrace_step(s, ev.task, 1 + steps % 2, 0, 0), 0);
+	}
+	CHECK_EQ(steps, 3000);
+	CHECK(stood >= 4);
+	cotrace_close(s);
+	while (cotrace_next(other, &ev, test_ns(20000)) == 1)
+		hits += ev.kind == COTRACE_EVENT_BREAKPOINT;
+	CHECK_EQ(hits, 8 * 4 * 3000);
+	target_expect(&t, "passed 12000");
+	target_ends_well(&t, 5000);
+	cotrace_close(other);
+}
