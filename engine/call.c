@@ -23,6 +23,7 @@
 #include "engine/regs.h"
 #include "engine/session.h"
 #include "engine/task.h"
+#include "engine/watch.h"
 
 #define LATE_MAX 8
 
@@ -177,6 +178,7 @@ static void finish(struct call *c)
 	c->exit = NULL;
 	deferred = c->deferred;
 	call_free(c);
+	watch_after_call(t);
 	readers_answer(t, 0);
 	done(t, error, result, arg);
 	t = task_by_id(e, id);

@@ -222,7 +222,7 @@ static void answer(struct waiter *w)
 	int error = w->request == WIRE_BREAK ? break_effective(w->session, w->breakpoint) : 0;
 
 	if (error == -EINPROGRESS && e->pokes) {
-		timer_set(&e->timers, &w->timer, clock_now_ns() + EFFECTIVE_NS, waited_long_enough);
+		timer_set(&e->timers, &w->timer, clock_now_ns() + ARMED_NS, waited_long_enough);
 		return;
 	}
 	list_remove(&w->in_engine);
@@ -272,7 +272,7 @@ int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadl
 
 int waiter_add_break(struct conn *c, uint64_t id, uint64_t cookie)
 {
-	struct waiter *w = add_waiter(c, WIRE_BREAK, cookie, clock_now_ns() + EFFECTIVE_NS);
+	struct waiter *w = add_waiter(c, WIRE_BREAK, cookie, clock_now_ns() + ARMED_NS);
 
 	if (w == NULL)
 		return -ENOMEM;

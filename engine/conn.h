@@ -28,6 +28,7 @@ void conn_reply_finish(struct conn *c);
 void conn_reply_done(struct conn *c, unsigned request, uint64_t cookie, int error);
 
 #define EFFECTIVE_NS (CLOCK_SECOND / 5) /* who has not stood by then runs no instruction */
+#define ARMED_NS (2 * CLOCK_SECOND) /* ... or all are busy: but an answer that is right matters */
 
 /* Replies to come when something has happened. */
 int waiter_add(struct conn *c, unsigned request, uint64_t cookie, uint64_t deadline);

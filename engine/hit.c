@@ -65,9 +65,9 @@ bool hit_trap(struct task *t, const struct backend_event *ev)
 
 static bool triggers(struct task *t, struct breakpoint *b, unsigned *endless)
 {
-	if (b->process != t->process || (b->task && b->task != t->id) ||
+	if (b->process != t->process || (b->task && b->task != t->id) || b->pending ||
 	    !condition_holds(t, &b->condition, endless))
-		return false;
+		return false; /* who waits for it to be set does not know its id yet */
 	return ++b->hits > b->ignore;
 }
 

@@ -86,6 +86,14 @@ void task_poke(struct task *t)
 	task_interrupt(t);
 }
 
+void task_poke_in_call(struct task *t)
+{
+	if (t->poked)
+		return;
+	t->poked = true;
+	t->engine->pokes++;
+}
+
 void task_set_disturbed(struct task *t, bool disturbed)
 {
 	if (t->disturbed == disturbed)

@@ -64,6 +64,8 @@ void task_note_hold(struct rules_party *p, uint32_t reason, uint64_t seq);
 void task_unpoke(struct task *t);
 /* Something it is to do differently takes effect at its next stop, which comes soon. */
 void task_poke(struct task *t);
+/* It stands, but a call into it is under way: when that is over. */
+void task_poke_in_call(struct task *t);
 /* A call under way may give up because of an interrupt. */
 void task_set_disturbed(struct task *t, bool disturbed);
 void task_set_stops_at_calls(struct task *t, bool stops);

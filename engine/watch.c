@@ -203,12 +203,23 @@ static void changed(struct process *p)
 	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
+		if (t->state == TASK_RUNNING && t->in_vfork)
+			continue; /* it stands before it goes on */
 		if (t->state == TASK_RUNNING && (memcmp(t->armed, p->debug, sizeof t->armed) != 0 ||
 						 (p->stepped && !t->steps && !t->steps_call)))
 			task_poke(t);
-		else if (task_stands(t) && !call_busy(t) && t->announced)
+		else if (task_stands(t) && call_busy(t))
+			task_poke_in_call(t);
+		else if (task_stands(t) && t->announced)
 			watch_arm(t);
 	}
+}
+
+void watch_after_call(struct task *t)
+{
+	watch_arm(t);
+	if (t->poked)
+		task_unpoke(t);
 }
 
 /* ---- Watches ---- */

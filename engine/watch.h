@@ -38,6 +38,8 @@ void watch_leave(struct breakpoint *b);
 int watch_step_instead(struct breakpoint *b);
 /* @t stands: its registers are made what they have to be. */
 void watch_arm(struct task *t);
+/* A call into it is over: it stands again. */
+void watch_after_call(struct task *t);
 /* It is let go. */
 void watch_disarm(struct task *t);
 /* A new program: the kernel has cleared them. */
