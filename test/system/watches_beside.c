@@ -453,3 +453,31 @@ TEST(stepping_goes_with_calls_and_steps_of_others)
 	cotrace_close(stepper);
 	watched_ends_alone(&w);
 }
+
+/* 79: the kernel's own way with a trap whose signal is not wanted. */
+TEST(a_target_that_ignores_or_blocks_sigtrap_still_does)
+{
+	struct watched w;
+	struct cotrace *s;
+
+	watched_start(&w);
+	puppet_ask(&w.t, "block");
+	s = attached(w.t.pid, NULL);
+	watch(s, &w, w.bytes, 4);
+	puppet_ask(&w.t, "store 0 4 1");
+	take_values(s, 0, 1);
+	CHECK_EQ(puppet_ask(&w.t, "unblock"), 1);
+	cotrace_close(s);
+	check_untouched(w.t.pid);
+	puppet_ask(&w.t, "ignore");
+	s = attached(w.t.pid, NULL);
+	watch(s, &w, w.bytes, 4);
+	puppet_ask(&w.t, "store 0 4 2");
+	take_values(s, 1, 2);
+	puppet_ask(&w.t, "store 0 4 3");
+	take_values(s, 2, 3);
+	CHECK_EQ(puppet_ask(&w.t, "ignores"), 1);
+	take_none(s, 0);
+	cotrace_close(s);
+	watched_ends_alone(&w);
+}

@@ -10,6 +10,7 @@
  *	read AT N VALUE		read(2) N bytes of VALUE from a pipe
  *	call N			the function, N times; handler N: raise SIGUSR1 with it as the handler
  *	fork AT			a child stores and loads bytes[AT], and ends
+ *	ignore, block, unblock	SIGTRAP; what was before; ignores: whether it does
  *	spin			stores the variable for ever in another thread
  *	again			execs itself
  *	exit 0
@@ -162,6 +163,17 @@ static long calls(unsigned n, bool handler)
 	return (long)n;
 }
 
+/* Whether it was blocked before. */
+static long block(int how)
+{
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTRAP);
+	MUST(sigprocmask(how, &set, &before) == 0);
+	return sigismember(&before, SIGTRAP);
+}
+
 static long obey(const char *order, const unsigned long long *v, char **argv)
 {
 	pthread_t thread;
@@ -182,6 +194,14 @@ static long obey(const char *order, const unsigned long long *v, char **argv)
 		return calls((unsigned)v[0], order[0] == 'h');
 	if (strcmp(order, "fork") == 0)
 		return in_child(bytes + v[0]);
+	if (strcmp(order, "ignore") == 0)
+		return signal(SIGTRAP, SIG_IGN) == SIG_ERR;
+	if (strcmp(order, "ignores") == 0)
+		return signal(SIGTRAP, SIG_IGN) == SIG_IGN;
+	if (strcmp(order, "block") == 0)
+		return block(SIG_BLOCK);
+	if (strcmp(order, "unblock") == 0)
+		return block(SIG_UNBLOCK);
 	if (strcmp(order, "spin") == 0)
 		return pthread_create(&thread, NULL, spin, NULL);
 	if (strcmp(order, "again") == 0)
