@@ -67,6 +67,7 @@ struct engine {
 	size_t armed;	    /* tasks with debug registers in use */
 	size_t spaces_used; /* spaces whose tasks may carry traps of the engine */
 	uint64_t last_breakpoint;
+	size_t ghost_count;
 	struct list ghosts; /* spaces that everybody has left a moment ago */
 	struct list wakes;  /* spaces whose tasks may go on */
 	size_t conn_count;

@@ -13,7 +13,7 @@
 
 #define TABLE_CAPACITY 1024
 #define CLEAN_TRIES 3
-#define GHOST_NS (5 * CLOCK_SECOND)
+#define GHOSTS_MAX 64
 #define SITE_KEPT_NS (10 * CLOCK_SECOND)
 
 struct space *space_new(struct engine *e)
@@ -39,15 +39,15 @@ static void space_free(struct space *s)
 	map_deinit(&s->sites);
 	list_for_each (&s->areas, node, after) /* NOLINT(clang-analyzer-unix.Malloc) */
 		free(list_entry(node, struct slot_area, in_space));
-	timer_cancel(&s->timer);
 	list_remove(&s->in_wakes);
 	sites_destroy(&s->table);
 	free(s);
 }
 
-static void forget_ghost(struct timer *timer)
+static void space_free_ghost(struct engine *e)
 {
-	space_free(list_entry(timer, struct space, timer));
+	e->ghost_count--;
+	space_free(list_entry(e->ghosts.next, struct space, in_wakes));
 }
 
 /*
@@ -56,21 +56,24 @@ static void forget_ghost(struct timer *timer)
  */
 static void space_left(struct space *s)
 {
+	struct engine *e = s->engine;
+
 	keeper_forget(s);
 	if (!s->used) {
 		space_free(s);
 		return;
 	}
-	s->engine->spaces_used--;
+	e->spaces_used--;
 	list_remove(&s->in_wakes);
-	list_append(&s->engine->ghosts, &s->in_wakes);
-	timer_set(&s->engine->timers, &s->timer, clock_now_ns() + GHOST_NS, forget_ghost);
+	list_append(&e->ghosts, &s->in_wakes);
+	if (++e->ghost_count > GHOSTS_MAX)
+		space_free_ghost(e);
 }
 
 void space_free_ghosts(struct engine *e)
 {
 	while (!list_empty(&e->ghosts))
-		space_free(list_entry(e->ghosts.next, struct space, in_wakes));
+		space_free_ghost(e);
 }
 
 void space_leave(struct process *p)

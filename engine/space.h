@@ -35,7 +35,6 @@ struct space {
 	bool slots_fail; /* no memory to be had */
 	unsigned area_count;
 	struct list in_wakes; /* or in ghosts */
-	struct timer timer;   /* as a ghost */
 	struct task *mapping; /* makes the call that adds an area */
 	struct task *lifting; /* steps in place, with all others held */
 	uint64_t call_from;   /* where system calls can be made; 0: not known */

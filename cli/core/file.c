@@ -242,6 +242,9 @@ int core_file_close(struct core_file *f, int status)
 		r = -errno;
 	if (r)
 		status = cannot(f->path, r);
+	/* From here on it is whole, and nothing shall say otherwise. */
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0] && !status; i++)
+		signal(ends[i], SIG_IGN);
 	unfinished = NULL;
 	if (status && f->made)
 		unlink(f->made);

@@ -154,7 +154,7 @@ TEST(the_memory_is_clean_when_a_session_hears_that_the_engine_was_killed, .timeo
 
 TEST(the_memory_is_clean_when_the_engine_crashes_or_is_told_to_leave)
 {
-	clean_after(SIGSEGV, 1);
+	clean_after(SIGABRT, 1);
 	clean_after(SIGTERM, 1);
 }
 
