@@ -181,6 +181,7 @@ struct task {
 		bool chain;    /* the kernel takes our trap flag for the program's own */
 		bool own;      /* the program steps itself: a trap is its own as well */
 		bool done;     /* it was made, and brought a signal */
+		bool looked;   /* `insn` is the one it stands at */
 		bool idle;     /* nothing was executed */
 		uint64_t slot; /* where it must be executed; 0: in place */
 		uint8_t before[TASK_REGS_MAX];

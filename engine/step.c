@@ -93,6 +93,7 @@ static int find_slot(struct task *t, const uint8_t *bytes)
 	/* Nobody says when the program writes something else there. */
 	if (!site->moved_valid || memcmp(site->moved.code, bytes, site->moved.insn.length) != 0)
 		slots_decode(site, t);
+	site->since_ns = clock_now_ns();
 	r = slots_prepare(site, t);
 	t->step.slot = r == 0 ? site->slot : 0;
 	return r;
@@ -103,9 +104,11 @@ bool step_ready(struct task *t)
 	uint8_t bytes[CODE_INSTRUCTION_MAX];
 
 	t->step.slot = 0;
+	t->step.looked = false;
 	if (!is_plain(t) || t->process == NULL || t->process->space == NULL)
 		return true;
 	look_ahead(t, &t->step.insn, bytes);
+	t->step.looked = true;
 	if (!(t->step.insn.flags & CODE_IS_SYSCALL) && !sigtrap_ready(t))
 		return false;
 	return !(t->step.insn.flags & CODE_STEPS_TWO) || find_slot(t, bytes) != -EINPROGRESS;
@@ -119,15 +122,18 @@ static void go_to_slot(struct task *t)
 		return;
 	step_watch(t, &site->moved.insn, site->moved.end, site->addr, site->slot);
 	t->slot_of = site->addr;
+	t->slot_at = site->slot;
 	regs_set_pc(t, site->slot);
 }
 
 enum backend_resume step_begin(struct task *t)
 {
 	uint8_t bytes[CODE_INSTRUCTION_MAX];
-	struct code_instruction insn;
+	struct code_instruction insn = t->step.insn;
 
-	look_ahead(t, &insn, bytes);
+	if (!t->step.looked)
+		look_ahead(t, &insn, bytes);
+	t->step.looked = false;
 	t->step.done = t->step.idle = false;
 	step_watch(t, &insn, insn.length, t->ev.pc, t->ev.pc);
 	if (!t->to_handler && is_in_call(t)) {

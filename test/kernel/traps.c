@@ -237,6 +237,31 @@ TEST(an_interrupted_step_of_popf_leaves_the_trap_flag)
 	raw_kill(pid);
 }
 
+/* 102: and so it is in all steps that follow. */
+TEST(after_a_step_of_popf_the_trap_flag_shows)
+{
+	struct user_regs_struct regs;
+	pid_t pid = stopped(flags_loop);
+	long word;
+
+	do {
+		step_once(pid);
+		CHECK_EQ(raw(PTRACE_GETREGS, pid, 0, (uintptr_t)&regs), 0);
+	} while ((ptrace(PTRACE_PEEKTEXT, pid, regs.rip, 0) & 0xff) != 0x9d);
+	word = ptrace(PTRACE_PEEKDATA, pid, regs.rsp, 0); /* pushf has pushed it, too */
+	CHECK(word & TRAP_FLAG);
+	CHECK_SYS(ptrace(PTRACE_POKEDATA, pid, regs.rsp, word & ~(long)TRAP_FLAG));
+	step_once(pid);
+	CHECK_EQ(raw(PTRACE_GETREGS, pid, 0, (uintptr_t)&regs), 0);
+	CHECK(!(regs.eflags & TRAP_FLAG));
+	for (int i = 0; i < 2; i++) {
+		step_once(pid);
+		CHECK_EQ(raw(PTRACE_GETREGS, pid, 0, (uintptr_t)&regs), 0);
+		CHECK(regs.eflags & TRAP_FLAG);
+	}
+	raw_kill(pid);
+}
+
 static void call_loop(void)
 {
 	prepare();
