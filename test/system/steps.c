@@ -515,3 +515,40 @@ TEST(all_threads_step_at_once)
 	target_ends_well(&t, 5000);
 	cotrace_close(other);
 }
+
+TEST(a_step_waits_while_job_control_stops_the_task)
+{
+	struct stepped p;
+	uint64_t pc;
+
+	stepped_start(&p, "stepped", "flags");
+	for (int i = 0; i < 20; i++) {
+		pc = p.ev.pc;
+		CHECK_SYS(kill(p.t.pid, SIGSTOP));
+		CHECK_EQ(cotrace_step(p.s, p.task, COTRACE_STEP_INSTRUCTION, 0, 0), 0);
+		take_none(p.s, 20);
+		CHECK_SYS(kill(p.t.pid, SIGCONT));
+		take_kind(p.s, &p.ev, COTRACE_EVENT_STEP);
+		CHECK(p.ev.pc != pc);
+	}
+	stepped_end(&p);
+}
+
+TEST(signals_that_stepped_instructions_bring_are_told_once)
+{
+	struct cotrace_event ev = EVENT_NULL;
+	struct stepped p;
+	struct cotrace *b;
+	unsigned signals = 0, n = 0;
+
+	stepped_start(&p, "stepped", "faults");
+	b = attached(p.t.pid, NULL);
+	CHECK_EQ(cotrace_subscribe_signals(b, ~0ull, COTRACE_NOTE), 0);
+	for (; p.ev.pc != p.to; n++)
+		step(&p, COTRACE_STEP_INSTRUCTION, 0, 0);
+	while (cotrace_next(b, &ev, 0) == 1)
+		signals += ev.kind == COTRACE_EVENT_SIGNAL;
+	CHECK_EQ(signals, 6);
+	cotrace_close(b);
+	stepped_end(&p);
+}
