@@ -552,3 +552,25 @@ TEST(signals_that_stepped_instructions_bring_are_told_once)
 	cotrace_close(b);
 	stepped_end(&p);
 }
+
+TEST(one_session_stops_or_leaves_while_another_steps)
+{
+	struct cotrace_event ev = EVENT_NULL;
+	struct stepped p;
+	struct cotrace *b;
+
+	stepped_start(&p, "stepped", "computes");
+	CHECK_EQ(cotrace_step(p.s, p.task, COTRACE_STEP_RANGE, 0, UINT64_MAX), 0);
+	for (int i = 0; i < 20; i++) {
+		b = attached(p.t.pid, NULL);
+		CHECK_EQ(cotrace_stop(b, p.task, COTRACE_ONE, test_ns(2000)), 0);
+		take_kind(b, &ev, COTRACE_EVENT_STOP_DONE);
+		if (i % 2)
+			CHECK_EQ(cotrace_step(b, p.task, COTRACE_STEP_INSTRUCTION, 0, 0), 0);
+		if (i % 4 == 3)
+			take_kind(b, &ev, COTRACE_EVENT_STEP);
+		cotrace_close(b);
+	}
+	take_none(p.s, 0);
+	stepped_end(&p);
+}
