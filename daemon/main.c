@@ -96,7 +96,11 @@ static void ignore_signals(void)
 	}
 }
 
-/* Belongs to no client: no terminal, no directory, no signal of theirs. */
+/*
+ * Belongs to no client: no directory, no signal of theirs. But it stays in the session it was
+ * started in: one of its own would be a scheduler group of its own (autogroup), which waits for
+ * its share at each stop of a task when the machine is busy.
+ */
 static void settle(bool detach)
 {
 	if (detach) {
@@ -105,7 +109,7 @@ static void settle(bool detach)
 		if (pid != 0)
 			_exit(pid < 0);
 	}
-	setsid();
+	setpgid(0, 0);
 	if (chdir("/") < 0)
 		log_debug("chdir: %s", strerror(errno));
 	ignore_signals();

@@ -121,7 +121,7 @@ static int exec_engine(void *argument, const sigset_t *mask)
 	int r = arrange_fds(s);
 
 	(void)mask;
-	setsid();
+	setpgid(0, 0);
 	launch_reset_signals(0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -102,8 +102,7 @@ bool proc_trap_waits(struct backend *base, pid_t tid)
 
 	(void)base;
 	/* That of a trap is never blocked; one that somebody has sent may be, for ever. */
-	return proc_signals(tid, &pending, &blocked) &&
-	       ((pending & ~blocked) >> (SIGTRAP - 1) & 1);
+	return proc_signals(tid, &pending, &blocked) && ((pending & ~blocked) >> (SIGTRAP - 1) & 1);
 }
 
 bool proc_signals(pid_t tid, uint64_t *pending, uint64_t *blocked)

@@ -267,3 +267,96 @@ TEST(job_control_neither_loses_a_hit_nor_shows_a_trap, .timeout_s = 60)
 		CHECK_EQ(hits[spot], test_long() ? 20000 : 2000);
 	cotrace_close(s);
 }
+
+/* A function that makes a call which waits, at a breakpoint of its own. */
+static uint64_t waiting_call(struct cotrace *s, struct target *t, const void *code, size_t size,
+			     uint64_t trap)
+{
+	struct cotrace_breakpoint b = { .size = sizeof b, .mode = COTRACE_NOTE, .pid = t->pid };
+	uint64_t id;
+
+	CHECK_EQ(puppet_ask(t, "raw 9 %u 4096 7 " FIXED " -1 0", NOWHERE), NOWHERE);
+	CHECK_EQ(cotrace_write_memory(s, t->pid, NOWHERE, code, size), (int)size);
+	CHECK_EQ(puppet_ask(t, "handle %d", SIGUSR1), 0);
+	b.addr = NOWHERE + trap;
+	CHECK_EQ(cotrace_break(s, &id, &b), 0);
+	return id;
+}
+
+static void wait_until_asleep(pid_t pid)
+{
+	while (proc_state(pid) != 'S')
+		usleep(1000);
+	usleep(20000);
+	CHECK_EQ(proc_state(pid), 'S');
+}
+
+static void interrupted_calls(bool seen)
+{
+	/* wait4(-1, 0, __WALL, 0) */
+	static const unsigned char code[] = { 0xb8, 61,	  0,	0,    0,    0x48, 0xc7, 0xc7, 0xff,
+					      0xff, 0xff, 0xff, 0x31, 0xf6, 0xba, 0,	0,    0,
+					      0x40, 0x45, 0x31, 0xd2, 0x0f, 0x05, 0xc3 };
+	struct cotrace_event ev = EVENT_NULL;
+	unsigned hits = 0;
+	struct cotrace *s;
+	struct target t;
+	long child;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	waiting_call(s, &t, code, sizeof code, 22);
+	if (seen)
+		CHECK_EQ(cotrace_subscribe_syscalls(s, 0, COTRACE_ENTRY, NULL, COTRACE_NOTE), 0);
+	child = puppet_ask(&t, "child");
+	puppet_tell(&t, "call %u", NOWHERE);
+	for (int i = 0; i < 4; i++) {
+		wait_until_asleep(t.pid);
+		CHECK_EQ(kill(t.pid, SIGUSR1), 0);
+	}
+	wait_until_asleep(t.pid);
+	CHECK_EQ(kill((pid_t)child, SIGKILL), 0);
+	CHECK_EQ(puppet_answer(&t), child);
+	puppet_tell(&t, "exit 0");
+	while (cotrace_next(s, &ev, test_ns(5000)) == 1)
+		hits += ev.kind == COTRACE_EVENT_BREAKPOINT;
+	CHECK_EQ(hits, 1);
+	cotrace_close(s);
+	target_ends_well(&t, 5000);
+}
+
+TEST(a_call_made_again_after_a_handler_is_no_new_hit)
+{
+	interrupted_calls(false);
+}
+
+TEST(a_call_made_again_after_a_handler_is_no_new_hit_when_calls_are_seen)
+{
+	interrupted_calls(true);
+}
+
+/* Not the same one once more, though it is at the same place. */
+TEST(a_call_after_one_that_a_handler_has_ended_is_a_hit)
+{
+	/* push %rbx; mov $3, %ebx; 1: pause(); dec %ebx; jnz 1b; pop %rbx; ret */
+	static const unsigned char code[] = { 0x53, 0xbb, 3,	0,    0,    0,	  0xb8,
+					      34,   0,	  0,	0,    0x0f, 0x05, 0xff,
+					      0xcb, 0x75, 0xf5, 0x5b, 0xc3 };
+	struct cotrace_event ev;
+	struct cotrace *s;
+	struct target t;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	waiting_call(s, &t, code, sizeof code, 11);
+	puppet_tell(&t, "call %u", NOWHERE);
+	for (unsigned i = 1; i <= 3; i++) {
+		skip_to(s, &ev, COTRACE_EVENT_BREAKPOINT);
+		CHECK_EQ(ev.breakpoint.hits, i);
+		wait_until_asleep(t.pid);
+		CHECK_EQ(kill(t.pid, SIGUSR1), 0);
+	}
+	CHECK_EQ(puppet_answer(&t), -EINTR);
+	cotrace_close(s);
+	puppet_end(&t);
+}

@@ -7,6 +7,10 @@
 
 #define SPOTS 8
 
+/* Where a puppet can map something of its own, and how. */
+#define NOWHERE 0x70000000u
+#define FIXED "0x100022" /* MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE */
+
 struct spots {
 	struct target t;
 	uint64_t at[SPOTS + 1]; /* the last one is a trap of the program's own */
