@@ -58,7 +58,9 @@ void break_remove(struct breakpoint *b)
 
 void break_withdraw(struct session *s, const struct process *p)
 {
-	list_for_each (&s->breakpoints, node, after) {
+	/* From the last on: most are set by ascending address, and the table is in that order. */
+	for (struct list *node = s->breakpoints.prev, *before = node->prev; node != &s->breakpoints;
+	     node = before, before = node->prev) {
 		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
 
 		if (p == NULL || b->process == p)
