@@ -78,6 +78,8 @@ struct ptrace_wait {
 	uint64_t stops;	      /* so far */
 	unsigned since_io;    /* events since fds were last looked at */
 	bool signals_due;     /* ... and signals are to be looked at too */
+	unsigned yields;      /* how often giving the CPU away for a moment brought a stop */
+	unsigned since_yield; /* chances to do so that were not taken */
 	unsigned early; /* how often a stop was there before the engine could sleep, of late */
 };
 

@@ -24,6 +24,9 @@
 #define IO_EVERY 32	    /* a busy target must not keep clients waiting */
 #define SCAN_CHEAP_TASKS 32 /* below this a scan costs less than deciding about it */
 #define EARLY_MAX 16
+#define YIELDS_MAX 8
+#define YIELD_AGAIN 512
+#define YIELD_LONG_NS 20000
 #define REST_NS (5 * CLOCK_MS)
 #define REST_PAUSE_NS 20000
 #define SCAN_SHARE 16	/* a scan of cost c is followed by 16 c without one */
@@ -237,6 +240,32 @@ static int look_once(struct ptrace_backend *b, struct backend_event *ev)
 }
 
 /*
+ * On one CPU the task can be let run without going to sleep for it, which spares its SIGCHLD
+ * and waking up for that. Where others want the CPU that takes long, and is not tried again
+ * for a while; on several CPUs it brings nothing, which is found out in the same way.
+ */
+static bool stopped_meanwhile(struct ptrace_backend *b, struct backend_event *ev)
+{
+	struct ptrace_wait *w = &b->wait;
+	uint64_t start;
+	bool stopped;
+
+	if (w->yields == 0 && ++w->since_yield < YIELD_AGAIN)
+		return false;
+	w->since_yield = 0;
+	start = clock_now_ns();
+	sched_yield();
+	stopped = look_at_recent(b, ev);
+	if (clock_now_ns() - start > YIELD_LONG_NS)
+		w->yields = 0;
+	else if (stopped)
+		w->yields = YIELDS_MAX;
+	else if (w->yields > 0)
+		w->yields--;
+	return stopped;
+}
+
+/*
  * On one CPU a task that is woken often takes the CPU at once and has stopped again before
  * the engine comes back from resume(). When that is how it goes, look before sleeping; the
  * SIGCHLD stays pending, which spares queueing the next.
@@ -248,13 +277,13 @@ static bool stopped_early(struct ptrace_backend *b, struct backend_event *ev)
 	if (w->signals_due || list_empty(&w->recent))
 		return false;
 	if (w->early < EARLY_MAX / 2 && ++w->early < EARLY_MAX / 2)
-		return false; /* seldom; try again after a while */
+		return stopped_meanwhile(b, ev); /* seldom; try again after a while */
 	if (look_at_recent(b, ev)) {
 		w->early = EARLY_MAX;
 		return true;
 	}
 	w->early = w->early > EARLY_MAX / 2 ? w->early - 1 : 0;
-	return false;
+	return stopped_meanwhile(b, ev);
 }
 
 int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline)
