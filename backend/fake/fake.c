@@ -99,6 +99,9 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 		t->tid = 0;
 		return 1;
 	}
+	/* What the old program's memory files write does not get here. */
+	if (ev->kind == BACKEND_EXEC && f->exec_clears && fake_memory(f, t->pid) != NULL)
+		memset(fake_memory(f, t->pid), 0, FAKE_MEMORY);
 	t->stands = true;
 	t->kind = ev->kind;
 	t->interrupted = false; /* any stop takes it away */

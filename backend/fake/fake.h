@@ -104,10 +104,11 @@ struct fake {
 		unsigned times;
 	} failures[FAKE_OPS];
 	enum backend_disposition dispositions[65];
-	pid_t tracer;	 /* not 0: another tracer has everything */
-	int same_memory; /* what same_memory() will say */
-	bool answers;	 /* interrupt() makes the task stop by itself */
-	int epoll;	 /* the fds watched */
+	pid_t tracer;	  /* not 0: another tracer has everything */
+	int same_memory;  /* what same_memory() will say */
+	bool exec_clears; /* a new program finds its memory empty */
+	bool answers;	  /* interrupt() makes the task stop by itself */
+	int epoll;	  /* the fds watched */
 	unsigned illegal;
 	char complaint[120]; /* the first illegal call */
 };

@@ -21,6 +21,7 @@ void kernel_init(struct kernel *k, struct fake *f)
 	fake_add(f, KERNEL_PID, KERNEL_PID);
 	fake_add(f, KERNEL_PID, KERNEL_PID + 1);
 	fake_add(f, KERNEL_PID + 2, KERNEL_PID + 2);
+	f->exec_clears = true;
 	f->dispositions[SIGUSR1] = BACKEND_SIG_HANDLED;
 	f->dispositions[SIGUSR2] = BACKEND_SIG_IGNORED;
 }
@@ -158,8 +159,6 @@ static void exec(struct kernel *k, struct fake_task *t)
 			fake_push_dead(k->fake, o->tid, 0);
 	}
 	facts(k, t)->in_call = false;
-	if (fake_memory(k->fake, pid))
-		memset(fake_memory(k->fake, pid), 0, FAKE_MEMORY);
 	fake_push_exec(k->fake, pid, former);
 }
 
