@@ -114,6 +114,7 @@ static void fork_event(struct kernel *k, struct fake_task *t)
 	ev.child.tid = kt->child;
 	fake_push(k->fake, &ev);
 	kt->child = 0;
+	kt->in_call = true; /* its exit comes next */
 }
 
 /* The child stops at its start before its parent's event is reported, or some time after. */
@@ -328,6 +329,8 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 			touch(k, t, in);
 		if (t->interrupted)
 			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+		else if (kt->in_call)
+			call_event(k, t, in);
 	}
 }
 
