@@ -256,13 +256,6 @@ static bool lift(struct task *t, struct trap_site *site)
 	return true;
 }
 
-bool past_barred(const struct task *t)
-{
-	const struct space *s = t->process ? t->process->space : NULL;
-
-	return s != NULL && s->lifting != NULL && s->lifting != t;
-}
-
 void past_lifted(struct task *t)
 {
 	struct space *s = t->process ? t->process->space : NULL;
@@ -276,6 +269,19 @@ void past_lifted(struct task *t)
 		space_lower(site);
 	t->lifted = false;
 	space_wake(s);
+}
+
+bool past_barred(const struct task *t)
+{
+	const struct space *s = t->process ? t->process->space : NULL;
+
+	if (s == NULL || s->lifting == NULL || s->lifting == t)
+		return false;
+	if (!task_has_left(s->lifting))
+		return true;
+	/* A leader that has exited does not stop any more: nobody shall wait for it. */
+	past_lifted(s->lifting);
+	return false;
 }
 
 /* ---- Running ---- */
