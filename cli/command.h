@@ -24,7 +24,5 @@ int complain(int status, const char *format, ...) __attribute__((format(printf, 
 int complain_of_silence(pid_t engine);
 /* A positive number, whole, or -1. */
 long parse_number(const char *text);
-/* The operand of a command that takes one; NULL: *status is to be returned. */
-const char *one_operand(int argc, char **argv, const char *help, const char *what, int *status);
 
 #endif

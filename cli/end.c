@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/options.h"
 
 const char end_help[] =
 	"Usage: cotrace end SESSION\n"
@@ -59,9 +60,12 @@ int end_main(int argc, char **argv)
 	struct cotrace *looker;
 	uint64_t session;
 	pid_t engine;
+	const char *text;
 	int status, r;
-	const char *text = one_operand(argc, argv, end_help, "session", &status);
 
+	if (!options_none(argc, argv, end_help, &status))
+		return status;
+	text = options_operand(argc, argv, "session", &status);
 	if (!text)
 		return status;
 	if (parse(text, &engine, &session) < 0)

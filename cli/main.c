@@ -57,30 +57,6 @@ long parse_number(const char *text)
 	return errno || end == text || *end || n <= 0 ? -1 : n;
 }
 
-const char *one_operand(int argc, char **argv, const char *help, const char *what, int *status)
-{
-	int i = 1;
-
-	*status = 0;
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		fputs(help, stdout);
-		return NULL;
-	}
-	if (argc > 1 && !strcmp(argv[1], "--"))
-		i++;
-	else if (argc > 1 && argv[1][0] == '-' && argv[1][1]) {
-		*status = complain(EXIT_USAGE, "%s has no option %s; see cotrace %s --help",
-				   argv[0], argv[1], argv[0]);
-		return NULL;
-	}
-	if (argc - i != 1) {
-		*status = complain(EXIT_USAGE, "%s takes exactly one %s; see cotrace %s --help",
-				   argv[0], what, argv[0]);
-		return NULL;
-	}
-	return argv[i];
-}
-
 static const struct command *find(const char *name)
 {
 	for (size_t i = 0; i < COMMANDS; i++)

@@ -176,13 +176,3 @@ int snapshot_failed(const struct snapshot *s, int error, const char *what)
 	return complain(EXIT_FAILURE, "process %d cannot be %s: %s", (int)s->pid, what,
 			strerror(-error));
 }
-
-long snapshot_pid(const char *text)
-{
-	long pid = parse_number(text);
-
-	if (pid > 0 && pid <= INT32_MAX)
-		return pid;
-	complain(EXIT_USAGE, "a process id is a positive number, not '%s'", text);
-	return -1;
-}

@@ -29,7 +29,5 @@ void snapshot_resume(struct snapshot *s);
 void snapshot_close(struct snapshot *s);
 /* That something failed meanwhile: most often because the process was killed. */
 int snapshot_failed(const struct snapshot *s, int error, const char *what);
-/* A process id; -1: it has complained. */
-long snapshot_pid(const char *text);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/look.h"
+#include "cli/options.h"
 
 const char why_help[] =
 	"Usage: cotrace why PID\n"
@@ -61,25 +62,24 @@ int why_main(int argc, char **argv)
 	struct cotrace_explanation e = { .size = sizeof e };
 	struct look l;
 	int status, r;
-	long pid;
-	const char *text = one_operand(argc, argv, why_help, "process id", &status);
+	pid_t pid;
 
-	if (!text)
+	if (!options_none(argc, argv, why_help, &status))
 		return status;
-	pid = parse_number(text);
-	if (pid < 0 || pid > INT32_MAX)
-		return complain(EXIT_USAGE, "a process id is a positive number, not '%s'", text);
-	r = cotrace_explain((pid_t)pid, &e);
+	status = options_pid(argc, argv, &pid);
+	if (status)
+		return status;
+	r = cotrace_explain(pid, &e);
 	if (r)
-		return complain(EXIT_FAILURE, "process %ld cannot be looked at: %s", pid,
+		return complain(EXIT_FAILURE, "process %d cannot be looked at: %s", (int)pid,
 				strerror(-r));
 	r = e.engine_pid ? look_open(&l, e.engine_pid) : -ENOENT;
 	if (r == -ETIMEDOUT)
 		return complain_of_silence(e.engine_pid);
 	puts(e.sentence);
 	if (!r) {
-		tell_sessions(&l, (pid_t)pid);
-		tell_holds(&l, (pid_t)pid);
+		tell_sessions(&l, pid);
+		tell_holds(&l, pid);
 		look_close(&l);
 	}
 	return e.reason == COTRACE_REASON_NONE ? 0 : EXIT_FAILURE;

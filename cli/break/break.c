@@ -62,7 +62,7 @@ const char break_help[] =
 
 static int finish_output(struct breaker *b, int status)
 {
-	if (b->options.summary && b->out.buf && !status)
+	if (b->options.common.summary && b->out.buf && !status)
 		break_summary(b);
 	return sink_close(&b->sink, &b->out, status);
 }
@@ -72,7 +72,8 @@ static void tell_missing(const struct breaker *b)
 	if (break_done(b) || b->stop_signal)
 		return;
 	for (unsigned i = 0; i < b->options.point_count; i++)
-		if (!b->options.points[i].found && !b->options.quiet && !b->options.summary)
+		if (!b->options.points[i].found && !b->options.common.quiet &&
+		    !b->options.common.summary)
 			complain(0, "breakpoint %s was never there",
 				 b->options.points[i].location.text);
 }
@@ -92,12 +93,12 @@ int break_main(int argc, char **argv)
 
 	if (status)
 		return status;
-	if (b.options.help) {
+	if (b.options.common.help) {
 		fputs(break_help, stdout);
 		return 0;
 	}
-	stamp_init(&b.stamp, b.options.time);
-	status = sink_open(&b.sink, &b.out, b.options.output, b.options.append);
+	stamp_init(&b.stamp, b.options.common.time);
+	status = sink_open(&b.sink, &b.out, b.options.common.output, b.options.common.append);
 	if (!status)
 		status = break_open(&b);
 	if (!status) {

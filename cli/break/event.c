@@ -16,9 +16,9 @@ static void take_hit(struct breaker *b, struct field *f, struct placement *p,
 	p->point->hits++;
 	if (b->options.returns)
 		return_expect(b, &hit);
-	if (b->options.summary)
+	if (b->options.common.summary)
 		return;
-	if (b->options.json)
+	if (b->options.common.json)
 		json_hit(b, &hit);
 	else
 		line_hit(b, &hit);
@@ -53,7 +53,7 @@ static void take_breakpoint(struct breaker *b, struct field *f, const struct cot
 
 static void take_lost(struct breaker *b, const struct cotrace_event *ev)
 {
-	if (!b->options.json) {
+	if (!b->options.common.json) {
 		line_lost(b, ev);
 		return;
 	}
@@ -75,7 +75,7 @@ void break_take(struct breaker *b, struct field *f, const struct cotrace_event *
 		break;
 	case COTRACE_EVENT_FORK:
 	case COTRACE_EVENT_VFORK:
-		if (b->options.follow)
+		if (b->options.common.follow)
 			process_fork(f, ev->pid, ev->child.pid);
 		break;
 	case COTRACE_EVENT_PROCESS_EXIT:

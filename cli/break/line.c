@@ -13,7 +13,7 @@ static void show_task(struct breaker *b, int32_t tid)
 	struct out *out = &b->out;
 	unsigned digits = 1;
 
-	if (!b->options.output) {
+	if (!b->options.common.output) {
 		out_str(out, "[pid ");
 		out_u64_width(out, (uint64_t)tid, 5, ' ');
 		out_str(out, "] ");

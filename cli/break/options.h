@@ -4,12 +4,10 @@
 #define BREAK_OPTIONS_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "cli/break/location.h"
-#include "cli/stamp.h"
+#include "cli/options.h"
 
-#define BREAK_PIDS_MAX 256
 #define BREAK_POINTS_MAX 1000
 #define RETURN_PRINTS_MAX (COTRACE_BREAK_VALUES_MAX - 2)
 
@@ -26,17 +24,13 @@ struct point {
 };
 
 struct break_options {
+	struct common_options common;
 	struct point *points;
 	unsigned point_count;
 	struct prints prints; /* for those that have none of their own */
-	pid_t pids[BREAK_PIDS_MAX];
-	unsigned pid_count;
-	char **command; /* NULL: only -p */
-	const char *output;
-	bool append, follow, json, summary, stack, returns, quiet, help;
+	bool stack, returns;
 	unsigned string_limit;
 	uint64_t count; /* stop after so many hits; 0: never */
-	enum time_format time;
 };
 
 /* Returns 0; else it has complained and returns the exit status. */

@@ -73,7 +73,7 @@ static bool is_better_elsewhere(const struct field *f, const struct process *p,
 
 static void tell_line(struct breaker *b, struct point *point, const struct answer *a)
 {
-	if (point->location.kind != LOCATION_LINE || point->moved_told || b->options.quiet ||
+	if (point->location.kind != LOCATION_LINE || point->moved_told || b->options.common.quiet ||
 	    a->used_line == point->location.line)
 		return;
 	point->moved_told = true;
@@ -170,7 +170,7 @@ void resolve_tell(struct breaker *b)
 		struct point *point = &b->options.points[i];
 		const struct location *l = &point->location;
 
-		if (point->found || point->waits_told || b->options.quiet ||
+		if (point->found || point->waits_told || b->options.common.quiet ||
 		    l->kind == LOCATION_ADDRESS)
 			continue;
 		point->waits_told = true;
@@ -178,11 +178,13 @@ void resolve_tell(struct breaker *b)
 			complain(0,
 				 "breakpoint %s: no code of that line is known; waiting for a "
 				 "%s that has it, with debug information",
-				 l->text, b->options.follow ? "library or program" : "library");
+				 l->text,
+				 b->options.common.follow ? "library or program" : "library");
 		else
 			complain(0,
 				 "breakpoint %s: there is no such function yet; waiting for a "
 				 "%s that has it",
-				 l->text, b->options.follow ? "library or program" : "library");
+				 l->text,
+				 b->options.common.follow ? "library or program" : "library");
 	}
 }

@@ -81,7 +81,7 @@ void return_take(struct breaker *b, struct field *f, struct placement *at,
 	value_get(b, &hit, 0, &value);
 	hit.placement = found->entry;
 	forget_deeper(f, ev->task, ev->pc, found->frame);
-	if (b->options.json)
+	if (b->options.common.json)
 		json_return(b, &hit, value);
 	else
 		line_return(b, &hit, value);

@@ -15,13 +15,13 @@ static const struct cotrace_options *session_options(const struct breaker *b)
 {
 	static struct cotrace_options options = { .size = sizeof options };
 
-	options.scope = b->options.follow ? COTRACE_TREE : COTRACE_PROCESS;
+	options.scope = b->options.common.follow ? COTRACE_TREE : COTRACE_PROCESS;
 	return &options;
 }
 
 static void announce(const struct breaker *b, pid_t pid, const char *what)
 {
-	if (!b->options.quiet)
+	if (!b->options.common.quiet)
 		fprintf(stderr, "cotrace: process %d %s\n", (int)pid, what);
 }
 
@@ -32,9 +32,9 @@ static int subscribe(const struct breaker *b, struct cotrace *s)
 
 	if (!r)
 		r = cotrace_subscribe(s, COTRACE_EVENT_PROCESS_EXIT, COTRACE_NOTE);
-	if (!r && b->options.follow)
+	if (!r && b->options.common.follow)
 		r = cotrace_subscribe(s, COTRACE_EVENT_FORK, COTRACE_NOTE);
-	if (!r && b->options.follow)
+	if (!r && b->options.common.follow)
 		r = cotrace_subscribe(s, COTRACE_EVENT_VFORK, COTRACE_NOTE);
 	return r;
 }
@@ -92,7 +92,7 @@ static int attach(struct breaker *b, pid_t pid)
 static int spawn(struct breaker *b)
 {
 	struct field *f = &b->fields[b->field_count];
-	char **argv = b->options.command;
+	char **argv = b->options.common.command;
 	int status = program_find(argv[0], &b->program), r;
 
 	if (status)
@@ -123,16 +123,16 @@ int break_open(struct breaker *b)
 	const struct break_options *o = &b->options;
 	int status = 0;
 
-	b->fields = calloc(o->pid_count + 1u, sizeof *b->fields);
+	b->fields = calloc(o->common.pid_count + 1u, sizeof *b->fields);
 	if (!b->fields)
 		return complain(EXIT_FAILURE, "out of memory");
 	b->opening = true;
-	for (unsigned i = 0; i < o->pid_count && !status; i++)
-		status = attach(b, o->pids[i]);
-	if (!status && o->command)
+	for (unsigned i = 0; i < o->common.pid_count && !status; i++)
+		status = attach(b, o->common.pids[i]);
+	if (!status && o->common.command)
 		status = spawn(b);
 	b->opening = false;
-	if (!status && !o->command)
+	if (!status && !o->common.command)
 		resolve_tell(b);
 	return status;
 }

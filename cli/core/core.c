@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/core/core.h"
+#include "cli/options.h"
 
 const char core_help[] =
 	"Usage: cotrace core [-afv] [-b MIB] [-o FILE] PID\n"
@@ -50,48 +50,37 @@ static const struct option long_options[] = {
 
 static int set_buffer(struct options *o, const char *text)
 {
-	long n = !strcmp(text, "0") ? 0 : parse_number(text);
+	long mib = 0;
+	int status = options_number("-b", text, 0, BUFFER_MIB_MAX, &mib);
 
-	if (n < 0 || n > BUFFER_MIB_MAX)
-		return complain(EXIT_USAGE, "-b takes a number from 0 to %ld, not '%s'",
-				BUFFER_MIB_MAX, text);
-	o->buffer = (size_t)n * MIB;
-	return 0;
+	if (!status)
+		o->buffer = (size_t)mib * MIB;
+	return status;
 }
 
-static int parse(struct options *o, int argc, char **argv)
+static int take_option(void *options, int c)
 {
-	int c, status = 0;
+	struct options *o = options;
 
-	optind = 0;
-	while (!status && (c = getopt_long(argc, argv, ":o:b:favh", long_options, NULL)) != -1) {
-		if (c == 'o')
-			o->output = optarg;
-		else if (c == 'b')
-			status = set_buffer(o, optarg);
-		else if (c == 'f')
-			o->force = true;
-		else if (c == 'a')
-			o->all = true;
-		else if (c == 'v')
-			o->verbose = true;
-		else if (c == 'h')
-			o->help = true;
-		else if (c == ':')
-			return complain(EXIT_USAGE,
-					"option %s needs a value; see cotrace core "
-					"--help",
-					argv[optind - 1]);
-		else
-			return complain(EXIT_USAGE,
-					"core has no option %s; see cotrace core "
-					"--help",
-					argv[optind - 1]);
+	switch (c) {
+	case 'o':
+		o->output = optarg;
+		return 0;
+	case 'b':
+		return set_buffer(o, optarg);
+	case 'f':
+		o->force = true;
+		return 0;
+	case 'a':
+		o->all = true;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	default:
+		o->help = true;
+		return 0;
 	}
-	if (!status && !o->help && argc - optind != 1)
-		return complain(EXIT_USAGE, "core takes exactly one process id; see cotrace core "
-					    "--help");
-	return status;
 }
 
 /*
@@ -190,8 +179,8 @@ static int take_core(const struct options *o, pid_t pid)
 int core_main(int argc, char **argv)
 {
 	struct options o = { .buffer = CORE_BUFFER_DEFAULT };
-	int status = parse(&o, argc, argv);
-	long pid;
+	int status = options_read(argc, argv, ":o:b:favh", long_options, take_option, &o);
+	pid_t pid;
 
 	if (status)
 		return status;
@@ -199,6 +188,6 @@ int core_main(int argc, char **argv)
 		fputs(core_help, stdout);
 		return 0;
 	}
-	pid = snapshot_pid(argv[optind]);
-	return pid < 0 ? EXIT_USAGE : take_core(&o, (pid_t)pid);
+	status = options_pid(argc, argv, &pid);
+	return status ? status : take_core(&o, pid);
 }

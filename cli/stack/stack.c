@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* cotrace stack */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "cli/look.h"
+#include "cli/options.h"
 #include "cli/stack/stack.h"
 
 #define FRAMES 256
@@ -63,47 +63,23 @@ static bool *flag_of(struct options *o, int c)
 		return &o->form.raw;
 	case 'v':
 		return &o->verbose;
-	case 'h':
-		return &o->help;
 	default:
-		return NULL;
+		return &o->help;
 	}
 }
 
-static int set_frames(struct options *o, const char *text)
+static int take_option(void *options, int c)
 {
-	long n = !strcmp(text, "0") ? 0 : parse_number(text);
+	struct options *o = options;
+	long n = 0;
+	int status;
 
-	if (n < 0 || n > INT32_MAX)
-		return complain(EXIT_USAGE, "-n takes a number, not '%s'", text);
+	if (c != 'n') {
+		*flag_of(o, c) = true;
+		return 0;
+	}
+	status = options_number("-n", optarg, 0, INT32_MAX, &n);
 	o->form.frames = n ? (unsigned)n : UINT32_MAX;
-	return 0;
-}
-
-static int parse(struct options *o, int argc, char **argv)
-{
-	int c, status = 0;
-
-	optind = 0;
-	while (!status && (c = getopt_long(argc, argv, ":1Hn:sirvh", long_options, NULL)) != -1) {
-		bool *flag = flag_of(o, c);
-
-		if (flag)
-			*flag = true;
-		else if (c == 'n')
-			status = set_frames(o, optarg);
-		else if (c == ':')
-			return complain(EXIT_USAGE,
-					"option %s needs a value; see cotrace stack --help",
-					argv[optind - 1]);
-		else
-			return complain(EXIT_USAGE,
-					"stack has no option %s; see cotrace stack --help",
-					argv[optind - 1]);
-	}
-	if (!status && !o->help && argc - optind != 1)
-		return complain(EXIT_USAGE,
-				"stack takes exactly one process id; see cotrace stack --help");
 	return status;
 }
 
@@ -159,8 +135,8 @@ static int take_stacks(const struct options *o, pid_t pid)
 int stack_main(int argc, char **argv)
 {
 	struct options o = { .form = { .frames = FRAMES } };
-	int status = parse(&o, argc, argv);
-	long pid;
+	int status = options_read(argc, argv, ":1Hn:sirvh", long_options, take_option, &o);
+	pid_t pid;
 
 	if (status)
 		return status;
@@ -168,6 +144,6 @@ int stack_main(int argc, char **argv)
 		fputs(stack_help, stdout);
 		return 0;
 	}
-	pid = snapshot_pid(argv[optind]);
-	return pid < 0 ? EXIT_USAGE : take_stacks(&o, (pid_t)pid);
+	status = options_pid(argc, argv, &pid);
+	return status ? status : take_stacks(&o, pid);
 }

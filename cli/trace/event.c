@@ -12,7 +12,7 @@ void event_announce(struct tracer *tr, int32_t tid, const char *what)
 	bool between = tr->out.fd == 2;
 
 	/* As lines of a file are complete without it, so is a command's own trace. */
-	if (tr->options.quiet || (tr->options.output && tr->child))
+	if (tr->options.common.quiet || (tr->options.common.output && tr->child))
 		return;
 	if (between) {
 		line_interrupt(tr);
@@ -70,7 +70,7 @@ static void take_exit(struct tracer *tr, struct task *task, const struct cotrace
 		paths_at_exit(tr->paths, task, ev, tr->data);
 	if (!is_shown(tr, ev))
 		return;
-	if (tr->options.summary)
+	if (tr->options.common.summary)
 		summary_count(tr, task, ev);
 	tr->renderer->exit(tr, task, ev);
 	task->restarted_nr = ev->syscall.result == -RESTART_BLOCK ? ev->syscall.nr : -1;

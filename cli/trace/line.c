@@ -41,7 +41,7 @@ static void show_task(struct tracer *tr, const struct task *task)
 	struct out *out = &tr->out;
 	unsigned digits = 1;
 
-	if (!tr->options.output) {
+	if (!tr->options.common.output) {
 		if (!tr->several)
 			return;
 		out_str(out, "[pid ");
@@ -49,7 +49,7 @@ static void show_task(struct tracer *tr, const struct task *task)
 		out_str(out, "] ");
 		return;
 	}
-	if (!tr->several && !tr->options.follow)
+	if (!tr->several && !tr->options.common.follow)
 		return;
 	out_u64(out, (uint64_t)task->tid);
 	for (int32_t n = task->tid; n >= 10; n /= 10)
@@ -80,7 +80,7 @@ static void show_mode(struct tracer *tr, struct task *task, const struct cotrace
 {
 	if (task->arch == ev->arch)
 		return;
-	if (!tr->options.quiet && !tr->options.output &&
+	if (!tr->options.common.quiet && !tr->options.common.output &&
 	    (task->arch || ev->arch == COTRACE_ARCH_I386)) {
 		line_interrupt(tr);
 		out_str(&tr->out, "[ Process PID=");
@@ -254,7 +254,7 @@ static void line_other(struct tracer *tr, struct task *task, const struct cotrac
 	case COTRACE_EVENT_TASK_EXIT:
 		if (task->in_call)
 			end_call(tr, task, ev->time_ns);
-		if (tr->options.quiet < 2)
+		if (tr->options.common.quiet < 2)
 			marked_line(tr, task, ev, COLOUR_END, show_exit);
 		break;
 	case COTRACE_EVENT_LOST:

@@ -1,47 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/trace/options.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/program.h"
 
 static const struct option long_options[] = {
-	{ "follow-forks", no_argument, NULL, 'f' },
-	{ "attach", required_argument, NULL, 'p' },
+	COMMON_OPTIONS,
 	{ "expr", required_argument, NULL, 'e' },
 	{ "trace", required_argument, NULL, 'X' },
 	{ "signal", required_argument, NULL, 'Y' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "output-append-mode", no_argument, NULL, 'A' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "summary-only", no_argument, NULL, 'c' },
 	{ "summary", no_argument, NULL, 'C' },
 	{ "summary-sort-by", required_argument, NULL, 'S' },
-	{ "absolute-timestamps", no_argument, NULL, 't' },
-	{ "relative-timestamps", no_argument, NULL, 'r' },
 	{ "syscall-times", no_argument, NULL, 'T' },
 	{ "decode-fds", no_argument, NULL, 'y' },
 	{ "string-limit", required_argument, NULL, 's' },
 	{ "columns", required_argument, NULL, 'a' },
 	{ "no-abbrev", no_argument, NULL, 'v' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static int number(const char *option, const char *text, long most, unsigned *v)
+static int set_number(unsigned *v, const char *option, long most)
 {
-	long n = !strcmp(text, "0") ? 0 : parse_number(text);
+	long n = 0;
+	int status = options_number(option, optarg, 0, most, &n);
 
-	if (n < 0 || n > most)
-		return complain(EXIT_USAGE, "%s takes a number from 0 to %ld, not '%s'", option,
-				most, text);
 	*v = (unsigned)n;
-	return 0;
+	return status;
 }
 
 static int prefixed(struct options *o, const char *prefix, const char *text)
@@ -69,11 +56,32 @@ static int sort_key(struct options *o, const char *key)
 			"-S takes time, calls, errors, name, avg-time or none, not '%s'", key);
 }
 
-static int one_option(struct options *o, int c)
+static bool *flag_of(struct options *o, int c)
 {
 	switch (c) {
-	case 'p':
-		return program_pids(o->pids, &o->pid_count, TRACE_PIDS_MAX, optarg);
+	case 'C':
+		return &o->common.summary;
+	case 'T':
+		return &o->duration;
+	case 'y':
+		return &o->paths;
+	case 'v':
+		return &o->verbose;
+	default:
+		return NULL;
+	}
+}
+
+static int take_option(void *options, int c)
+{
+	struct options *o = options;
+	bool *flag = flag_of(o, c);
+
+	if (flag) {
+		*flag = true;
+		return 0;
+	}
+	switch (c) {
 	case 'e':
 		return filter_parse(&o->filter, optarg);
 	case 'X':
@@ -81,113 +89,35 @@ static int one_option(struct options *o, int c)
 	case 'Y':
 		return prefixed(o, "signal=", optarg);
 	case 's':
-		return number("-s", optarg, COTRACE_CAPTURE_BYTES_MAX - 1, &o->string_limit);
+		return set_number(&o->string_limit, "-s", COTRACE_CAPTURE_BYTES_MAX - 1);
 	case 'a':
-		return number("-a", optarg, 1000, &o->column);
+		return set_number(&o->column, "-a", 1000);
 	case 'S':
 		return sort_key(o, optarg);
-	case 'o':
-		o->output = optarg;
-		return 0;
-	case 't':
-		o->time = o->time < TIME_EPOCH ? o->time + 1 : TIME_EPOCH;
-		return 0;
-	case 'r':
-		o->time = TIME_RELATIVE;
-		return 0;
-	case 'q':
-		o->quiet++;
-		return 0;
-	case 'C':
-		o->summary = true;
-		return 0;
 	case 'c':
-		o->summary = o->summary_only = true;
-		return 0;
+		o->summary_only = true;
+		return common_option(&o->common, c);
 	default:
-		return -1;
+		return common_option(&o->common, c);
 	}
 }
 
-static bool *flag_of(struct options *o, int c)
+int trace_options_parse(struct options *o, int argc, char **argv)
 {
-	switch (c) {
-	case 'f':
-		return &o->follow;
-	case 'A':
-		return &o->append;
-	case 'j':
-		return &o->json;
-	case 'T':
-		return &o->duration;
-	case 'y':
-		return &o->paths;
-	case 'v':
-		return &o->verbose;
-	case 'h':
-		return &o->help;
-	default:
-		return NULL;
-	}
-}
-
-static int bad_option(char **argv, int c)
-{
-	const char *what = argv[optind - 1];
-
-	if (c == ':')
-		return complain(EXIT_USAGE, "option %s needs a value; see cotrace trace --help",
-				what);
-	if (optopt && optopt < 128 && what[0] == '-' && what[1] != '-')
-		return complain(EXIT_USAGE, "there is no option -%c; see cotrace trace --help",
-				optopt);
-	return complain(EXIT_USAGE, "there is no option %s; see cotrace trace --help", what);
-}
-
-static int check(struct options *o)
-{
-	if (o->help)
-		return 0;
-	if (!o->command && !o->pid_count)
-		return complain(EXIT_USAGE, "name a command to run, or a process with -p; "
-					    "see cotrace trace --help");
-	if (o->json && o->summary)
-		return complain(EXIT_USAGE,
-				"--json and -c exclude each other: the summary is text");
-	if (o->append && !o->output)
-		return complain(EXIT_USAGE, "-A goes with -o FILE: there is no file to append to");
-	return 0;
-}
-
-int options_parse(struct options *o, int argc, char **argv)
-{
-	int c, status;
+	int status;
 
 	memset(o, 0, sizeof *o);
 	filter_init(&o->filter);
 	o->string_limit = 32;
 	o->column = 40;
 	o->sort = "time";
-	optind = 0;
 	/* What follows the command is the command's. */
-	while ((c = getopt_long(argc, argv, "+:fp:e:o:AcCS:trTys:a:vqh", long_options, NULL)) !=
-	       -1) {
-		bool *flag = flag_of(o, c);
-
-		if (flag) {
-			*flag = true;
-			continue;
-		}
-		if (c == '?' || c == ':')
-			return bad_option(argv, c);
-		status = one_option(o, c);
-		if (status)
-			return status;
-	}
-	if (optind < argc)
-		o->command = argv + optind;
+	status = options_read(argc, argv, "+:" COMMON_LETTERS "e:CS:Tys:a:v", long_options,
+			      take_option, o);
+	if (status || o->common.help)
+		return status;
 	o->shown = o->filter;
 	if (o->paths && !o->filter.all)
 		filter_add_fd_calls(&o->filter);
-	return check(o);
+	return common_finish(&o->common, argc, argv);
 }

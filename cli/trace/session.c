@@ -19,7 +19,7 @@ static const struct cotrace_options *session_options(const struct tracer *tr,
 	static struct cotrace_options options = { .size = sizeof options };
 
 	options.role = role;
-	options.scope = tr->options.follow ? COTRACE_TREE : COTRACE_PROCESS;
+	options.scope = tr->options.common.follow ? COTRACE_TREE : COTRACE_PROCESS;
 	return &options;
 }
 
@@ -53,7 +53,7 @@ static int subscribe_events(struct tracer *tr, struct cotrace *s)
 	int r = 0;
 
 	for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0] && !r; i++)
-		if (!kinds[i].json || tr->options.json)
+		if (!kinds[i].json || tr->options.common.json)
 			r = cotrace_subscribe(s, kinds[i].kind, COTRACE_NOTE);
 	if (!r && tr->options.filter.signals)
 		r = cotrace_subscribe_signals(s, tr->options.filter.signals, COTRACE_NOTE);
@@ -199,7 +199,7 @@ static int refused(int error)
 static int spawn(struct tracer *tr)
 {
 	struct target *target = &tr->targets[tr->target_count];
-	char **argv = tr->options.command, *path = NULL;
+	char **argv = tr->options.common.command, *path = NULL;
 	uint32_t arch;
 	int r = program_find(argv[0], &path);
 
@@ -233,18 +233,18 @@ int sessions_open(struct tracer *tr)
 {
 	int status = 0;
 
-	tr->targets = calloc(tr->options.pid_count + 1u, sizeof *tr->targets);
+	tr->targets = calloc(tr->options.common.pid_count + 1u, sizeof *tr->targets);
 	if (!tr->targets)
 		return complain(EXIT_FAILURE, "out of memory");
-	for (unsigned i = 0; i < tr->options.pid_count; i++) {
-		int failed = attach(tr, tr->options.pids[i]);
+	for (unsigned i = 0; i < tr->options.common.pid_count; i++) {
+		int failed = attach(tr, tr->options.common.pids[i]);
 
 		status = failed ? failed : status;
 	}
 	/* One of several that is gone by now is no reason to leave the others. */
 	if (tr->live)
 		status = 0;
-	if (!status && tr->options.command)
+	if (!status && tr->options.common.command)
 		status = spawn(tr);
 	return status;
 }

@@ -81,10 +81,10 @@ void start_show(struct tracer *tr, struct target *target)
 	ev.pid = task->pid;
 	ev.time_ns = now();
 	ev.syscall.args[0] = (uintptr_t)tr->program;
-	ev.syscall.args[1] = (uintptr_t)tr->options.command;
+	ev.syscall.args[1] = (uintptr_t)tr->options.common.command;
 	ev.syscall.args[2] = (uintptr_t)environ;
 	add_memory(tr, &ev, COTRACE_CAPTURE_STRING, 0, tr->program, strlen(tr->program));
-	add_strings(tr, &ev, 1, tr->options.command);
+	add_strings(tr, &ev, 1, tr->options.common.command);
 	add_strings(tr, &ev, 2, environ);
 	add_memory(tr, &ev, COTRACE_CAPTURE_BYTES, 2, environ, (n + 1) * sizeof *environ);
 	event_take(tr, target, &ev);

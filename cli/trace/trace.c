@@ -78,11 +78,13 @@ static int prepare(struct tracer *tr)
 {
 	const struct options *o = &tr->options;
 
-	stamp_init(&tr->stamp, o->time);
-	tr->renderer = o->json ? &json_renderer : o->summary_only ? &no_renderer : &line_renderer;
+	stamp_init(&tr->stamp, o->common.time);
+	tr->renderer = o->common.json	 ? &json_renderer
+		       : o->summary_only ? &no_renderer
+					 : &line_renderer;
 	tr->style = (struct decode_style){ .string_limit = o->string_limit, .verbose = o->verbose };
 	tr->scratch.fd = -1;
-	if (o->json) {
+	if (o->common.json) {
 		tr->style.whole = true;
 		tr->style.separator = '\x1f';
 	}
@@ -91,17 +93,17 @@ static int prepare(struct tracer *tr)
 		tr->style.fd_path = paths_show;
 		tr->style.ctx = tr->paths;
 	}
-	if (o->summary)
+	if (o->common.summary)
 		tr->summary = calloc(2, sizeof *tr->summary);
-	if ((o->summary && !tr->summary) || (o->paths && !o->summary_only && !tr->paths))
+	if ((o->common.summary && !tr->summary) || (o->paths && !o->summary_only && !tr->paths))
 		return complain(EXIT_FAILURE, "out of memory");
-	return sink_open(&tr->sink, &tr->out, o->output, o->append);
+	return sink_open(&tr->sink, &tr->out, o->common.output, o->common.append);
 }
 
 static int finish_output(struct tracer *tr, int status)
 {
 	line_detach(tr);
-	if (tr->options.summary && tr->out.buf)
+	if (tr->options.common.summary && tr->out.buf)
 		summary_print(tr);
 	return sink_close(&tr->sink, &tr->out, status);
 }
@@ -123,10 +125,10 @@ int trace_main(int argc, char **argv)
 
 	if (table_init() < 0)
 		return complain(EXIT_FAILURE, "out of memory");
-	status = options_parse(&tr.options, argc, argv);
+	status = trace_options_parse(&tr.options, argc, argv);
 	if (status)
 		return status;
-	if (tr.options.help) {
+	if (tr.options.common.help) {
 		fputs(trace_help, stdout);
 		return 0;
 	}
