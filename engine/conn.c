@@ -87,6 +87,8 @@ void conn_close(struct conn *c)
 	c->engine->conn_count--;
 	timer_cancel(&c->timer);
 	waiters_drop_conn(c->engine, c);
+	if (c->engine->first == c)
+		c->engine->first = NULL;
 	if (s != NULL && s->main == c) {
 		s->main = NULL;
 		session_free(s);

@@ -82,6 +82,7 @@ int engine_adopt(struct engine *e, int fd)
 {
 	int domain = 0, type = 0;
 	socklen_t size = sizeof(int);
+	struct conn *c;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
@@ -89,7 +90,10 @@ int engine_adopt(struct engine *e, int fd)
 	if (domain != AF_UNIX || type != SOCK_SEQPACKET)
 		return -EPROTOTYPE;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return conn_new(e, fd) ? 0 : -ENOMEM;
+	c = conn_new(e, fd);
+	if (e->first == NULL)
+		e->first = c;
+	return c ? 0 : -ENOMEM;
 }
 
 static int listen_on(struct engine *e, int fd)
@@ -157,15 +161,13 @@ static void do_io(struct engine *e)
 
 static bool wanted(const struct engine *e)
 {
-	list_for_each (&e->sessions, node, after) {
-		const struct session *s = list_entry(node, struct session, in_engine);
-
-		/* One that only looks keeps nothing alive, but the first may yet attach. */
-		if (s->attached || s->id == 1)
+	/* One that only looks keeps nothing alive, but the first client may yet attach. */
+	if (e->first != NULL)
+		return true;
+	list_for_each (&e->sessions, node, after)
+		if (list_entry(node, struct session, in_engine)->attached)
 			return true;
-	}
-	/* The first client has not said hello yet. */
-	return e->last_session == 0 && e->conn_count > 0;
+	return false;
 }
 
 void engine_turn(struct engine *e, uint64_t deadline)

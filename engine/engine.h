@@ -52,6 +52,7 @@ struct engine {
 	struct map tasks_by_tid, tasks_by_id, processes, sessions_by_id;
 	struct list sessions; /* in the order they were opened */
 	struct list conns;
+	struct conn *first;   /* whom the engine was started for; NULL: gone */
 	struct list backlog;  /* of them, whose turn was over before their requests were */
 	struct list dirty;    /* sessions with events not sent yet */
 	struct list releases; /* processes that no session covers */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -115,6 +117,44 @@ TEST(the_engine_leaves_when_its_last_session_closes)
 	cotrace_close(s);
 	CHECK_SOON(proc_state(engine) == 0 || proc_state(engine) == 'Z', 2000);
 	puppet_end(&t);
+}
+
+/* As the library starts one, but whoever is first takes his time. */
+static int start_engine(pid_t *engine)
+{
+	int ends[2];
+
+	CHECK_SYS(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+	*engine = (pid_t)CHECK_SYS(fork());
+	if (*engine == 0) {
+		if (dup2(ends[1], 3) < 0 || (ends[1] == 3 && fcntl(3, F_SETFD, 0) < 0))
+			_exit(126);
+		execl(getenv("COTRACE_ENGINE"), "cotrace-engine", "--session-fd", "3", NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+TEST(others_who_look_at_a_new_engine_do_not_end_it)
+{
+	/* HELLO: size, type, cookie, versions. */
+	static const uint32_t hello[] = { 24, 1, 1, 0, 1, 1 };
+	char reply[64];
+	pid_t engine;
+	int first = start_engine(&engine), status;
+
+	for (int i = 0; i < 5; i++) {
+		struct cotrace *s;
+
+		if (WAIT_FOR(cotrace_open_engine(&s, engine) == 0, 2000))
+			cotrace_close(s);
+	}
+	CHECK_EQ(send(first, hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
+	CHECK_OP(recv(first, reply, sizeof reply, 0), >, 0);
+	close(first);
+	CHECK_EQ(waitpid(engine, &status, 0), engine);
+	CHECK_EQ(status, 0);
 }
 
 static void check_reason(pid_t pid, int error, enum cotrace_reason reason, int detail)
