@@ -10,20 +10,8 @@
 #include <unistd.h>
 
 #include "test/system/inject.h"
+#include "test/system/same.h"
 #include "test/system/spots.h"
-
-static char untraced[65536], traced[65536];
-
-static int run_untraced(const char *const argv[])
-{
-	struct target t;
-
-	target_start(&t, argv);
-	close(t.in);
-	t.in = -1;
-	target_output(&t, untraced, sizeof untraced);
-	return target_wait(&t, 20000);
-}
 
 /* It was killed out of the stop, by an exec or the end of its process. */
 static bool is_at_its_exit(struct cotrace *s, uint64_t task)
@@ -69,54 +57,23 @@ static unsigned call_everywhere(struct cotrace *s)
 		if (r == -EINTR)
 			continue;
 		if (r == -ESHUTDOWN)
-			return calls;
+			break;
 		CHECK_EQ(r, 1);
 		if (!(ev.flags & COTRACE_EV_STOP))
 			continue;
 		calls += call_at(s, &ev);
 		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
 	}
-}
-
-static void check_same(const char *const argv[])
-{
-	int expected = run_untraced(argv), status;
-	struct cotrace *s;
-	struct target t;
-	unsigned calls;
-
-	s = spawned(&t, OPTIONS(.scope = COTRACE_TREE), argv);
-	close(t.in);
-	t.in = -1;
-	subscribe_all(s, COTRACE_STOP);
-	cotrace_resume(s, 0);
-	calls = call_everywhere(s);
-	target_output(&t, traced, sizeof traced);
-	status = target_wait(&t, 20000);
-	cotrace_close(s);
-	if (status != expected)
-		FAIL("%s, untraced status %x, after %u calls", target_status_text(status),
-		     (unsigned)expected, calls);
-	CHECK_STR(traced, untraced);
 	CHECK_OP(calls, >, 10);
+	return calls;
 }
 
-static void check_variants(const char *name, const char *a, const char *b)
-{
-	static const char *const suffixes[] = { "", "-32", "-static" };
+static const struct way way = { COTRACE_STOP, COTRACE_TREE, call_everywhere };
 
-	for (int i = 0; i < 3; i++) {
-		char program[64];
-
-		snprintf(program, sizeof program, "%s%s", name, suffixes[i]);
-		check_same((const char *const[]){ program, a, b, NULL });
-	}
-}
-
-#define SAME(test_name, program, a, b)         \
-	TEST(test_name, .timeout_s = 120)      \
-	{                                      \
-		check_variants(program, a, b); \
+#define SAME(test_name, program, a, b)                  \
+	TEST(test_name, .timeout_s = 120)               \
+	{                                               \
+		check_variants(&way, 1, program, a, b); \
 	}
 
 SAME(threads_do_the_same_with_calls_everywhere, "threads", "4", "10")
@@ -130,16 +87,12 @@ SAME(system_calls_do_the_same_with_calls_everywhere, "sysloop", "200", NULL)
 
 TEST(a_go_program_does_the_same_with_calls_everywhere, .timeout_s = 120)
 {
-	check_same((const char *const[]){ "goroutines", "8", "20", NULL });
+	check_same(&way, 1, (const char *const[]){ "goroutines", "8", "20", NULL });
 }
 
 TEST(a_shell_pipeline_does_the_same_with_calls_everywhere, .timeout_s = 120)
 {
-	check_same(
-		(const char *const[]){ "/bin/sh", "-c",
-				       "for i in 1 2 3; do echo $i; done | sort -r | tr 1-3 a-c; "
-				       "(exit 3) || echo failed $?; kill -9 $$",
-				       NULL });
+	check_pipeline(&way, 1);
 }
 
 TEST(calls_between_steps_leave_the_steps)

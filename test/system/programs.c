@@ -5,71 +5,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "test/system/system.h"
-
-static char untraced[65536], traced[65536];
-
-static int run_untraced(const char *const argv[])
-{
-	struct target t;
-
-	target_start(&t, argv);
-	close(t.in);
-	t.in = -1;
-	target_output(&t, untraced, sizeof untraced);
-	return target_wait(&t, 20000);
-}
+#include "test/system/same.h"
 
 /* Without a session mode everything is subscribed. */
-static int run_traced(const char *const argv[], enum cotrace_mode mode, enum cotrace_scope scope)
-{
-	struct cotrace *s;
-	struct target t;
-	int status;
+static const struct way ways[] = {
+	{ COTRACE_NOTE, COTRACE_PROCESS, run_to_end },
+	{ COTRACE_STOP, COTRACE_PROCESS, run_to_end },
+	{ COTRACE_NOTE, COTRACE_TREE, run_to_end },
+	{ COTRACE_STOP, COTRACE_TREE, run_to_end },
+};
 
-	s = spawned(&t, OPTIONS(.scope = scope), argv);
-	close(t.in);
-	t.in = -1;
-	subscribe_all(s, mode);
-	cotrace_resume(s, 0);
-	run_to_end(s);
-	target_output(&t, traced, sizeof traced);
-	status = target_wait(&t, 20000);
-	cotrace_close(s);
-	return status;
-}
-
-static void check_same(const char *const argv[])
-{
-	int expected = run_untraced(argv);
-
-	for (int way = 0; way < 4; way++) {
-		int status = run_traced(argv, way & 1 ? COTRACE_STOP : COTRACE_NOTE,
-					way & 2 ? COTRACE_TREE : COTRACE_PROCESS);
-
-		if (status != expected)
-			FAIL("way %d: %s, untraced status %x", way, target_status_text(status),
-			     (unsigned)expected);
-		CHECK_STR(traced, untraced);
-	}
-}
-
-static void check_variants(const char *name, const char *a, const char *b)
-{
-	static const char *const suffixes[] = { "", "-32", "-static" };
-
-	for (int i = 0; i < 3; i++) {
-		char program[64];
-
-		snprintf(program, sizeof program, "%s%s", name, suffixes[i]);
-		check_same((const char *const[]){ program, a, b, NULL });
-	}
-}
-
-#define SAME(test_name, program, a, b)         \
-	TEST(test_name, .timeout_s = 120)      \
-	{                                      \
-		check_variants(program, a, b); \
+#define SAME(test_name, program, a, b)                  \
+	TEST(test_name, .timeout_s = 120)               \
+	{                                               \
+		check_variants(ways, 4, program, a, b); \
 	}
 
 SAME(threads_do_the_same_traced, "threads", "4", "20")
@@ -90,7 +39,7 @@ static void check_death(int signo)
 	const char *const argv[] = { "death", text, "0", "2", NULL };
 
 	snprintf(text, sizeof text, "%d", signo);
-	check_same(argv);
+	check_same(ways, 4, argv);
 }
 
 TEST(deaths_by_every_signal_are_the_same_traced, .timeout_s = 200)
@@ -105,16 +54,12 @@ TEST(deaths_by_every_signal_are_the_same_traced, .timeout_s = 200)
 
 TEST(a_go_program_does_the_same_traced, .timeout_s = 120)
 {
-	check_same((const char *const[]){ "goroutines", "8", "20", NULL });
+	check_same(ways, 4, (const char *const[]){ "goroutines", "8", "20", NULL });
 }
 
 TEST(a_shell_pipeline_does_the_same_traced, .timeout_s = 120)
 {
-	check_same(
-		(const char *const[]){ "/bin/sh", "-c",
-				       "for i in 1 2 3; do echo $i; done | sort -r | tr 1-3 a-c; "
-				       "(exit 3) || echo failed $?; kill -9 $$",
-				       NULL });
+	check_pipeline(ways, 4);
 }
 
 /* 25: kernel rule; documented. */
@@ -123,7 +68,7 @@ TEST(a_setuid_program_gains_nothing_under_trace)
 	if (getuid() != 0)
 		test_skip("needs root to make a set-user-ID program for somebody else");
 	/* Root's own trace may keep the bit (CAP_SYS_PTRACE); see users.c for an ordinary user. */
-	check_same((const char *const[]){ "ids", NULL });
+	check_same(ways, 4, (const char *const[]){ "ids", NULL });
 }
 
 /* A 32-bit program's calls are told with the numbers and arguments of its architecture. */
