@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 #include "arch/arch.h"
+#include "lib/evaluate.h"
 #include "lib/expr.h"
-#include "wire/agent.h"
 
 /* Memory that expressions point into. */
 static struct {
@@ -111,45 +111,14 @@ static int read_register(void *data, unsigned number, uint64_t *value)
 	}
 }
 
-/* Everything in this process but the first pages. */
-static int read_memory(void *data, uint64_t addr, void *buf, size_t size)
-{
-	(void)data;
-	if (addr < 65536)
-		return -EFAULT;
-	memcpy(buf, (const void *)(uintptr_t)addr, size);
-	return 0;
-}
-
-static const struct agent_env env = { read_register, read_memory, NULL };
-
-static uint64_t evaluate(enum cotrace_arch arch, const char *text)
-{
-	char message[512] = "";
-	uint64_t value = 0xdead;
-	uint8_t *code;
-	size_t size;
-
-	if (cotrace_compile(&code, &size, arch, text, message, sizeof message) < 0)
-		fail_msg("%s: %s", text, message);
-	assert_int_equal(cotrace_check_expression(arch, code, size), 0);
-	if (agent_eval(code, &env, &value) != AGENT_NO_FAULT)
-		fail_msg("%s has no value", text);
-	free(code);
-	return value;
-}
-
-struct sample {
-	const char *text;
-	uint64_t expected;
-};
+static const struct agent_env env = { read_register, evaluate_read_memory, NULL };
 
 static void same(const struct sample *samples, size_t count)
 {
 	unsigned bad = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t value = evaluate(COTRACE_ARCH_X86_64, samples[i].text);
+		uint64_t value = evaluate(COTRACE_ARCH_X86_64, samples[i].text, &env);
 
 		if (value == samples[i].expected)
 			continue;

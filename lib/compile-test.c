@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/evaluate.h"
 #include "lib/expr.h"
-#include "wire/agent.h"
 
 static const int32_t numbers[] = { 5, -6 };
 
@@ -30,38 +30,7 @@ static int read_register(void *data, unsigned number, uint64_t *value)
 	return 0;
 }
 
-/* Everything in this process but the first pages. */
-static int read_memory(void *data, uint64_t addr, void *buf, size_t size)
-{
-	(void)data;
-	if (addr < 65536)
-		return -EFAULT;
-	memcpy(buf, (const void *)(uintptr_t)addr, size);
-	return 0;
-}
-
-static const struct agent_env env = { read_register, read_memory, NULL };
-
-static uint64_t evaluate(enum cotrace_arch arch, const char *text)
-{
-	char message[512] = "";
-	uint64_t value = 0xdead;
-	uint8_t *code;
-	size_t size;
-
-	if (cotrace_compile(&code, &size, arch, text, message, sizeof message) < 0)
-		fail_msg("%s: %s", text, message);
-	assert_int_equal(cotrace_check_expression(arch, code, size), 0);
-	if (agent_eval(code, &env, &value) != AGENT_NO_FAULT)
-		fail_msg("%s has no value", text);
-	free(code);
-	return value;
-}
-
-struct sample {
-	const char *text;
-	uint64_t expected;
-};
+static const struct agent_env env = { read_register, evaluate_read_memory, NULL };
 
 static void a_32_bit_task_has_types_of_32_bits(void **state)
 {
@@ -99,7 +68,7 @@ static void a_32_bit_task_has_types_of_32_bits(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-		uint64_t value = evaluate(COTRACE_ARCH_I386, samples[i].text);
+		uint64_t value = evaluate(COTRACE_ARCH_I386, samples[i].text, &env);
 
 		if (value != samples[i].expected)
 			fail_msg("%s: %#lx", samples[i].text, value);
@@ -164,7 +133,7 @@ static void what_is_not_needed_is_not_evaluated(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
-		evaluate(COTRACE_ARCH_X86_64, fine[i]);
+		evaluate(COTRACE_ARCH_X86_64, fine[i], &env);
 	for (size_t i = 0; i < sizeof not_fine / sizeof *not_fine; i++) {
 		uint64_t value;
 		uint8_t *code;
@@ -308,7 +277,7 @@ static void what_is_too_much_is_refused(void **state)
 	expect_refusal(repeated("*", 1, "(int *********)1"), "too many stars");
 	/* As much as fits. */
 	text = repeated("$rdi + ", 200, "1");
-	assert_int_equal(evaluate(COTRACE_ARCH_X86_64, text), 1001);
+	assert_int_equal(evaluate(COTRACE_ARCH_X86_64, text, &env), 1001);
 	free(text);
 }
 
