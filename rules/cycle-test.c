@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "rules/cycle.h"
+#include "test/runner/random.h"
 
 #define NODES 12
 
@@ -115,24 +116,20 @@ static void every_attach_that_is_let_through_leaves_no_cycle(void **state)
 	}
 }
 
-static uint64_t random_state;
+static struct random random_numbers;
 
 static unsigned below(unsigned n)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (unsigned)(random_state >> 33) % n;
+	return random_below(&random_numbers, n);
 }
 
 static void tracers_that_come_and_go_never_make_a_cycle(void **state)
 {
-	const char *chosen = getenv("COTRACE_TEST_SEED");
 	struct graph g = { .nodes = NODES };
 	unsigned refused = 0, granted = 0;
 
 	(void)state;
-	random_state = (chosen ? strtoull(chosen, NULL, 10) : 20261123) | 1;
+	random_begin(&random_numbers, random_seed_or(20261123));
 	for (unsigned i = 0; i < 100000; i++) {
 		unsigned a = below(NODES), b = below(NODES);
 		struct graph after = g;

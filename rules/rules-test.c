@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "rules/oracle.h"
+#include "test/runner/random.h"
 
 #define ALL_HOLDS (RULES_HOLD_ASKED | RULES_HOLD_OFFER | RULES_HOLD_QUEUE)
 
@@ -445,14 +446,11 @@ static void every_stop_of_few_sessions_goes_by_the_rules(void **state)
 
 /* ---- Random sequences ---- */
 
-static uint64_t random_state;
+static struct random random_numbers;
 
 static unsigned below(unsigned n)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (unsigned)(random_state >> 33) % n;
+	return random_below(&random_numbers, n);
 }
 
 static struct op random_op(void)
@@ -483,15 +481,14 @@ static struct op random_op(void)
 
 static void random_sequences_go_by_the_rules(void **state)
 {
-	const char *chosen = getenv("COTRACE_TEST_SEED");
 	unsigned steps = 0;
 
 	(void)state;
-	seed = chosen ? strtoull(chosen, NULL, 10) : 20261123;
+	seed = random_seed_or(20261123);
 	while (steps < 200000) {
 		struct both b = { 0 };
 
-		random_state = (seed + steps) * 0x9e3779b97f4a7c15u | 1;
+		random_begin(&random_numbers, seed + steps);
 		path_length = 0;
 		for (unsigned end = steps + 400; steps < end; steps++) {
 			struct op op = random_op();

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "rules/told.h"
+#include "test/runner/random.h"
 
 #define SESSIONS 5u
 #define TASKS 4u
@@ -81,14 +82,11 @@ struct session {
 static struct session sessions[SESSIONS];
 static bool known[TASKS];
 static unsigned writes[SESSIONS]; /* of others, since it listens */
-static uint64_t random_state;
+static struct random random_numbers;
 
 static unsigned below(unsigned n)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (unsigned)(random_state >> 33) % n;
+	return random_below(&random_numbers, n);
 }
 
 /* What the engine does with an act: asks for each session that covers the process. */
@@ -216,10 +214,8 @@ static void check(void)
 
 static void who_listens_knows_who_else_holds_what(void **state)
 {
-	const char *chosen = getenv("COTRACE_TEST_SEED");
-
 	(void)state;
-	random_state = (chosen ? strtoull(chosen, NULL, 10) : 20261123) | 1;
+	random_begin(&random_numbers, random_seed_or(20261123));
 	for (unsigned i = 0; i < 200000; i++) {
 		step();
 		check();

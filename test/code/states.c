@@ -4,21 +4,18 @@
 #include <string.h>
 
 #include "test/code/code.h"
+#include "test/runner/random.h"
 
-static uint64_t random_state = 1;
+static struct random random_numbers = { 1 };
 
 void random_seed(uint64_t seed)
 {
-	random_state = seed * 0x9e3779b97f4a7c15ull | 1;
-	random64();
+	random_begin(&random_numbers, seed);
 }
 
 uint64_t random64(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull;
+	return random_next(&random_numbers) * 0x2545f4914f6cdd1dull;
 }
 
 static const uint8_t wide_words[] = { 10, 11, 12, 5, 19, 4, 13, 14, 9, 8,

@@ -11,10 +11,10 @@
 
 #include "base/log.h"
 #include "test/fuzz/fuzz.h"
+#include "test/runner/random.h"
 
 #define INPUT_MAX 400
 
-static uint64_t random_state;
 static uint64_t current; /* seed of the input under way */
 
 static void tell_seed(int signo)
@@ -24,14 +24,6 @@ static void tell_seed(int signo)
 		(unsigned long long)current);
 	signal(signo, SIG_DFL);
 	raise(signo);
-}
-
-static uint64_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
 }
 
 static int run_file(const char *path)
@@ -66,15 +58,15 @@ int main(int argc, char **argv)
 	signal(SIGSEGV, tell_seed);
 	for (unsigned long i = 0; i < count; i++) {
 		uint8_t data[INPUT_MAX];
+		struct random r;
 		size_t size;
 
 		/* Each input by a seed of its own: a failure can be run alone. */
 		current = seed + i;
-		random_state = current * 0x9e3779b97f4a7c15u | 1;
-		next_random();
-		size = next_random() % INPUT_MAX;
+		random_begin(&r, current);
+		size = random_next(&r) % INPUT_MAX;
 		for (size_t at = 0; at < size; at++)
-			data[at] = (uint8_t)(next_random() >> 24);
+			data[at] = (uint8_t)(random_next(&r) >> 24);
 		LLVMFuzzerTestOneInput(data, size);
 	}
 	printf("ok 1 - %lu inputs from seed %llu\n1..1\n", count, (unsigned long long)seed);
