@@ -4,9 +4,8 @@
  * 1,000 rounds in a campaign. See test/targets/blocked.c.
  */
 #include <signal.h>
-#include <stdio.h>
 
-#include "test/system/system.h"
+#include "test/system/sleepers.h"
 
 static void one_round(pid_t pid, unsigned i)
 {
@@ -28,23 +27,13 @@ static void one_round(pid_t pid, unsigned i)
 
 static void check_rounds(const char *program, unsigned rounds)
 {
-	struct target t;
-	unsigned kinds;
-	char line[100], woke[100];
+	struct sleepers p;
 
-	TARGET_START(&t, program, "all");
-	target_line(&t, line, sizeof line);
-	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
-	CHECK_OP(kinds, >, 25);
+	sleepers_start(&p, program);
 	for (unsigned i = 0; i < rounds; i++)
-		one_round(t.pid, i);
-	check_untouched(t.pid);
-	target_go(&t);
-	/* "early KIND ERRNO" stands here if one has ended. */
-	target_line(&t, line, sizeof line);
-	snprintf(woke, sizeof woke, "woke %u", kinds);
-	CHECK_STR(line, woke);
-	target_ends_well(&t, 5000);
+		one_round(p.t.pid, i);
+	check_untouched(p.t.pid);
+	sleepers_end(&p);
 }
 
 TEST(no_blocked_call_ends_early_over_rounds_of_attach_stop_resume_detach, .timeout_s = 120)
@@ -65,26 +54,18 @@ TEST(no_blocked_call_of_a_static_program_ends_early, .timeout_s = 120)
 /* 1,000 times in one session: stop and resume alone. */
 TEST(no_blocked_call_ends_early_over_many_stops_of_one_session, .timeout_s = 120)
 {
+	struct sleepers p;
 	struct cotrace *s;
-	struct target t;
-	unsigned kinds;
-	char line[100];
 
-	TARGET_START(&t, "blocked", "all");
-	target_line(&t, line, sizeof line);
-	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
-	s = attached(t.pid, NULL);
+	sleepers_start(&p, "blocked");
+	s = attached(p.t.pid, NULL);
 	for (unsigned i = 0; i < test_rounds(50, 1000); i++) {
 		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
 		CHECK_EQ(cotrace_resume(s, 0), 0);
 		drain(s);
 	}
-	target_go(&t);
-	target_line(&t, line, sizeof line);
-	if (strncmp(line, "woke ", 5) != 0)
-		FAIL("%s", line);
+	sleepers_end(&p);
 	cotrace_close(s);
-	target_ends_well(&t, 5000);
 }
 
 /* Finite timeouts: the time may be longer by a stop, the answer is never EINTR nor early. */
@@ -109,35 +90,21 @@ TEST(a_finite_timeout_is_not_cut_short_by_stops)
 	target_ends_well(&t, 5000);
 }
 
+static void stop_and_resume(struct cotrace *s)
+{
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	CHECK_EQ(cotrace_resume(s, 0), 0);
+}
+
 /* A restart by the kernel's own means keeps the time that is left. */
 TEST(a_sleep_that_the_kernel_restarts_ends_on_time)
 {
 	static const char *const kinds[] = { "nanosleep", "clock_nanosleep", "clock_absolute",
 					     "poll", "futex_timed" };
 
-	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-		uint64_t started = test_now_ns(), took;
-		struct cotrace *s;
-		struct target t;
-		char line[100];
-
-		TARGET_START(&t, "blocked", kinds[k], "500");
-		target_line(&t, line, sizeof line);
-		s = attached(t.pid, NULL);
-		for (int i = 0; i < 10; i++) {
-			CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
-			CHECK_EQ(cotrace_resume(s, 0), 0);
-			test_sleep_ms(20);
-		}
-		target_line(&t, line, sizeof line);
-		took = test_now_ns() - started;
-		CHECK_STR(line, "timed 1");
-		if (took > (uint64_t)test_ns(680))
-			FAIL("%s took %llu ms instead of 500", kinds[k],
-			     (unsigned long long)took / 1000000);
-		cotrace_close(s);
-		target_ends_well(&t, 5000);
-	}
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+		if (!ends_on_time(kinds[k], 1000, stop_and_resume))
+			FAIL("%s was begun anew", kinds[k]);
 }
 
 static void count_sleeper(pid_t tid, void *arg)
@@ -161,24 +128,20 @@ static bool all_sleep(pid_t pid)
  */
 TEST(an_ignored_signal_ends_no_blocked_call)
 {
+	struct sleepers p;
 	struct cotrace *s;
-	struct target t;
-	char line[100];
+	pid_t pid;
 
-	TARGET_START(&t, "blocked", "all");
-	target_line(&t, line, sizeof line);
-	s = attached(t.pid, NULL);
+	sleepers_start(&p, "blocked");
+	pid = p.t.pid;
+	s = attached(pid, NULL);
 	for (int i = 0; i < 20; i++) {
 		/* SIGWINCH is ignored by default. */
-		CHECK_SYS(kill(t.pid, SIGWINCH));
-		CHECK_SOON(all_sleep(t.pid) && proc_status_number(t.pid, "ShdPnd") == 0 &&
-				   all_sleep(t.pid),
+		CHECK_SYS(kill(pid, SIGWINCH));
+		CHECK_SOON(all_sleep(pid) && proc_status_number(pid, "ShdPnd") == 0 &&
+				   all_sleep(pid),
 			   5000);
 	}
-	target_go(&t);
-	target_line(&t, line, sizeof line);
-	if (strncmp(line, "woke ", 5) != 0)
-		FAIL("%s", line);
+	sleepers_end(&p);
 	cotrace_close(s);
-	target_ends_well(&t, 5000);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "test/system/inject.h"
+#include "test/system/sleepers.h"
 
 /* One round: all stop, each makes calls, all run on. Returns how many calls were made. */
 static unsigned round_of_calls(struct cotrace *s, unsigned each, int64_t getpid_nr)
@@ -32,27 +33,18 @@ static unsigned round_of_calls(struct cotrace *s, unsigned each, int64_t getpid_
 static void check_blocked(const char *program, unsigned calls, int64_t getpid_nr)
 {
 	uint64_t started = test_now_ns();
-	unsigned kinds, made = 0;
-	char line[100], woke[100];
+	struct sleepers p;
 	struct cotrace *s;
-	struct target t;
+	unsigned made = 0;
 
-	TARGET_START(&t, program, "all");
-	target_line(&t, line, sizeof line);
-	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
-	CHECK_OP(kinds, >, 25);
-	s = attached(t.pid, NULL);
+	sleepers_start(&p, program);
+	s = attached(p.t.pid, NULL);
 	while (made < calls)
 		made += round_of_calls(s, 50, getpid_nr);
-	test_note("%u calls into %u kinds of blocked calls in %.1f s", made, kinds,
+	test_note("%u calls into %u kinds of blocked calls in %.1f s", made, p.kinds,
 		  (double)(test_now_ns() - started) / 1e9);
-	target_go(&t);
-	/* "early KIND ERRNO" stands here if one has ended. */
-	target_line(&t, line, sizeof line);
-	snprintf(woke, sizeof woke, "woke %u", kinds);
-	CHECK_STR(line, woke);
+	sleepers_end(&p);
 	cotrace_close(s);
-	target_ends_well(&t, 5000);
 }
 
 /* 78: among them all that restart differently. */
@@ -70,17 +62,13 @@ TEST(no_blocked_call_of_a_32_bit_program_notices_calls, .timeout_s = 120)
 TEST(no_blocked_call_notices_calls_that_are_interrupted, .timeout_s = 120)
 {
 	static struct cotrace_task_info v[64];
-	unsigned kinds;
-	char line[100];
+	struct sleepers p;
 	struct cotrace *s;
-	struct target t;
 	int64_t result;
 	int n;
 
-	TARGET_START(&t, "blocked", "all");
-	target_line(&t, line, sizeof line);
-	CHECK_EQ(sscanf(line, "ready %u", &kinds), 1);
-	s = attached(t.pid, NULL);
+	sleepers_start(&p, "blocked");
+	s = attached(p.t.pid, NULL);
 	n = cotrace_tasks(s, v, 64);
 	for (unsigned i = 0; i < test_rounds(3, 50); i++) {
 		CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
@@ -97,12 +85,13 @@ TEST(no_blocked_call_notices_calls_that_are_interrupted, .timeout_s = 120)
 		drain(s);
 		test_sleep_ms(2);
 	}
-	target_go(&t);
-	target_line(&t, line, sizeof line);
-	if (strncmp(line, "woke ", 5) != 0)
-		FAIL("%s", line);
+	sleepers_end(&p);
 	cotrace_close(s);
-	target_ends_well(&t, 5000);
+}
+
+static void five_calls(struct cotrace *s)
+{
+	round_of_calls(s, 5, SYS_getpid);
 }
 
 /* A restart by the kernel's own means keeps the time that is left. */
@@ -111,28 +100,11 @@ TEST(a_sleep_ends_on_time_in_spite_of_calls)
 	static const char *const kinds[] = { "nanosleep", "clock_nanosleep", "clock_absolute",
 					     "poll",	  "futex_timed",     "epoll_wait" };
 
-	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-		uint64_t started = test_now_ns(), took;
-		struct cotrace *s;
-		struct target t;
-		char line[100];
-
-		TARGET_START(&t, "blocked", kinds[k], "500");
-		target_line(&t, line, sizeof line);
-		s = attached(t.pid, NULL);
-		for (int i = 0; i < 10 && test_now_ns() - started < 350000000; i++) {
-			round_of_calls(s, 5, SYS_getpid);
-			test_sleep_ms(20);
-		}
-		target_line(&t, line, sizeof line);
-		took = test_now_ns() - started;
-		CHECK_STR(line, "timed 1");
-		if (took > (uint64_t)test_ns(700) && strcmp(kinds[k], "epoll_wait") != 0)
-			FAIL("%s took %llu ms instead of 500", kinds[k],
-			     (unsigned long long)took / 1000000);
-		cotrace_close(s);
-		target_ends_well(&t, 5000);
-	}
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+		/* What the engine has made again begins anew. */
+		if (!ends_on_time(kinds[k], 1000, five_calls) &&
+		    strcmp(kinds[k], "epoll_wait") != 0)
+			FAIL("%s was begun anew", kinds[k]);
 }
 
 /* What goes on by restart_syscall() must not be made to forget how. */
