@@ -126,13 +126,11 @@ void injections_drop_conn(struct engine *e, const struct conn *conn)
 
 static int check(struct request *rq, struct task *t)
 {
-	struct rules_party *p = t ? rules_party(&t->rules, rq->session->id) : NULL;
-	int r = request_may_change(rq);
+	struct rules_party *p;
+	int r = request_part(rq, t, &p);
 
 	if (r < 0)
 		return r;
-	if (t == NULL || p == NULL)
-		return -ESRCH;
 	if (rq->header->flags & WIRE_REQUEST_NO_REPLY)
 		return -EINVAL;
 	return task_stands(t) && p->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER) ? 0 : -EBUSY;

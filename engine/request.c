@@ -46,6 +46,16 @@ int request_may_change(const struct request *rq)
 	return rq->session->role == COTRACE_OBSERVER ? -EPERM : 0;
 }
 
+int request_part(const struct request *rq, struct task *t, struct rules_party **part)
+{
+	int r = request_may_change(rq);
+
+	if (r < 0)
+		return r;
+	*part = t ? rules_party(&t->rules, rq->session->id) : NULL;
+	return *part ? 0 : -ESRCH;
+}
+
 struct task *request_task(const struct request *rq, uint64_t id)
 {
 	struct task *t = task_by_id(rq->conn->engine, id);

@@ -24,6 +24,8 @@ void request_done(struct request *rq, int error);
 void request_done_when_effective(struct request *rq);
 /* The session may change the target: 0 or -EPERM, -ENOTCONN. */
 int request_may_change(const struct request *rq);
+/* The session's part in @t, a task (or NULL) that it may change; -ESRCH: it has none. */
+int request_part(const struct request *rq, struct task *t, struct rules_party **part);
 /* A task of the session's target, or NULL. */
 struct task *request_task(const struct request *rq, uint64_t id);
 struct process *request_process(const struct request *rq, pid_t pid);

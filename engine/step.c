@@ -258,13 +258,11 @@ bool step_follows(struct task *t)
 
 static int check_step(struct request *rq, const struct wire_step *m, struct task *t)
 {
-	struct rules_party *p = t ? rules_party(&t->rules, rq->session->id) : NULL;
-	int r = request_may_change(rq);
+	struct rules_party *p;
+	int r = request_part(rq, t, &p);
 
 	if (r < 0)
 		return r;
-	if (t == NULL || p == NULL)
-		return -ESRCH;
 	if (m->kind < COTRACE_STEP_INSTRUCTION || m->kind > COTRACE_STEP_RANGE)
 		return -EINVAL;
 	return p->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER) ? 0 : -EBUSY;

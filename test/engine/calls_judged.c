@@ -160,6 +160,27 @@ static void what_was_judged_is_judged_anew_when_the_target_changes(void **state)
 	client_forget(c);
 }
 
+/*
+ * A policy that has judged the program's own call and is asked about the one that @c makes
+ * there: @ev.
+ */
+static struct client *policy_at_entry(struct stage *st, struct client *c, struct seen *ev)
+{
+	struct client *policy =
+		client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
+
+	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
+	fake_push_entry(st->kernel, PID, 39, 1);
+	settle(st);
+	*ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	stop_task(c, PID);
+	answer(policy, ev, COTRACE_PASS, 0);
+	client_forget(c);
+	ask_for(c, NR, -1);
+	*ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	return policy;
+}
+
 /* What the call wrote may be what the program's own call, judged already, is about. */
 static void the_programs_call_is_judged_again_after_a_call_at_its_entry(void **state)
 {
@@ -167,16 +188,7 @@ static void the_programs_call_is_judged_again_after_a_call_at_its_entry(void **s
 	struct client *policy, *c = client_attached(st);
 	struct seen ev;
 
-	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
-	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
-	fake_push_entry(st->kernel, PID, 39, 1);
-	settle(st);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
-	stop_task(c, PID);
-	answer(policy, &ev, COTRACE_PASS, 0);
-	client_forget(c);
-	ask_for(c, NR, -1);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	policy = policy_at_entry(st, c, &ev);
 	assert_int_equal(ev.syscall.nr, NR);
 	answer(policy, &ev, COTRACE_PASS, 0);
 	push_exit(st, 5);
@@ -196,15 +208,7 @@ static void the_programs_call_is_judged_again_though_the_asker_is_gone(void **st
 	struct client *policy, *c = client_attached(st);
 	struct seen ev;
 
-	policy = client_attached_as(st, (struct wire_attach){ .flags = COTRACE_POLICY });
-	subscribe_calls(policy, COTRACE_ENTRY, COTRACE_STOP);
-	fake_push_entry(st->kernel, PID, 39, 1);
-	settle(st);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
-	stop_task(c, PID);
-	answer(policy, &ev, COTRACE_PASS, 0);
-	ask_for(c, NR, -1);
-	ev = expect(policy, COTRACE_EVENT_SYSCALL_ENTRY);
+	policy = policy_at_entry(st, c, &ev);
 	answer(policy, &ev, COTRACE_PASS, 0);
 	client_close(c);
 	push_interrupted_exit(st, -512);
