@@ -68,6 +68,27 @@ void look_close(struct look *l)
 	*l = (struct look){ 0 };
 }
 
+int look_break_count(const struct look *l, uint64_t session)
+{
+	int n = cotrace_breakpoints_of(l->engine, session, NULL, 0);
+
+	return n < 0 ? 0 : n;
+}
+
+struct look_breaks look_breaks(const struct look *l, uint64_t session)
+{
+	int room = look_break_count(l, session) + SLACK;
+	struct look_breaks breaks = { calloc((size_t)room, sizeof *breaks.v), 0 };
+
+	if (breaks.v)
+		breaks.count = cotrace_breakpoints_of(l->engine, session, breaks.v, (size_t)room);
+	if (breaks.count < 0)
+		breaks.count = 0;
+	if (breaks.count > room)
+		breaks.count = room;
+	return breaks;
+}
+
 double look_seconds(uint64_t since_ns)
 {
 	struct timespec now;

@@ -366,33 +366,59 @@ static uint32_t planted(const struct breakpoint *b)
 	return b->watch->stepped ? COTRACE_PLANTED_STEPPING : 1;
 }
 
-void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
+static void put_breakpoints(struct wire_writer *w, const struct session *s, uint64_t after_id,
+			    struct wire_r_breakpoints *reply)
 {
-	struct wire_r_breakpoints reply = { 0 };
-	struct wire_writer *w =
-		conn_reply_begin(rq->conn, WIRE_R_BREAKPOINTS, rq->header->cookie, -1);
+	list_for_each (&s->breakpoints, node, after) {
+		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
+		struct wire_break_info info = { b->id,	 b->addr,   b->hits,   b->process->pid,
+						b->kind, b->length, planted(b) };
+
+		reply->total++;
+		if (b->id <= after_id || reply->count >= PAGE)
+			continue;
+		wire_put_break_info(w, &info);
+		reply->count++;
+	}
+}
+
+/* Of @s, or @error. The replies of both types have one layout. */
+static void reply_breakpoints(struct request *rq, unsigned type, const struct session *s,
+			      uint64_t after, int error)
+{
+	struct wire_r_breakpoints reply = { .error = error };
+	struct wire_writer *w = conn_reply_begin(rq->conn, type, rq->header->cookie, -1);
 	size_t head_at, end;
 
 	if (w == NULL)
 		return;
 	head_at = w->used;
 	wire_put_r_breakpoints(w, &reply);
-	list_for_each (&rq->session->breakpoints, node, after) {
-		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
-		struct wire_break_info info = { b->id,	 b->addr,   b->hits,   b->process->pid,
-						b->kind, b->length, planted(b) };
-
-		reply.total++;
-		if (b->id <= m->after || reply.count >= PAGE)
-			continue;
-		wire_put_break_info(w, &info);
-		reply.count++;
-	}
+	if (error == 0)
+		put_breakpoints(w, s, after, &reply);
 	end = w->used;
 	w->used = head_at;
 	wire_put_r_breakpoints(w, &reply);
 	w->used = end;
 	conn_reply_finish(rq->conn);
+}
+
+void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
+{
+	reply_breakpoints(rq, WIRE_R_BREAKPOINTS, rq->session, m->after, 0);
+}
+
+/* They are private (R7): only who has no target may see those of another session. */
+void request_breakpoints_of(struct request *rq, const struct wire_breakpoints_of *m)
+{
+	const struct session *s = session_by_id(rq->conn->engine, m->session);
+	int error = 0;
+
+	if (s == NULL)
+		error = -ENOENT;
+	else if (s != rq->session && rq->session->attached)
+		error = -EPERM;
+	reply_breakpoints(rq, WIRE_R_BREAKPOINTS_OF, s, m->after, error);
 }
 
 void request_sites(struct request *rq, const struct wire_sites *m)

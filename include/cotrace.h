@@ -799,6 +799,15 @@ struct cotrace_break_info {
 int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max);
 
 /**
+ * cotrace_breakpoints_of() - list those of any session; as cotrace_tasks()
+ * For a session of cotrace_open_engine(), which has no target.
+ * Return: how many there are; -ENOENT no such session; -EPERM this one has a target, and
+ * is another one: breakpoints are private (R7).
+ */
+int cotrace_breakpoints_of(struct cotrace *s, uint64_t session, struct cotrace_break_info *v,
+			   size_t max);
+
+/**
  * cotrace_compile() - make an agent expression of a C-like one
  * @out, @size: the code and its length; freed by the caller with free()
  * @message:    on failure what is wrong and where, for people; may be NULL

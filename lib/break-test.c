@@ -41,19 +41,16 @@ static void answer_break(struct fixture *f, struct mock *m, const struct wire_he
 }
 
 /* Ids are the multiples of three, a page at a time. */
-static void answer_list(struct mock *m, const struct wire_header *h, struct wire_reader *body)
+static void answer_list(struct mock *m, const struct wire_header *h, uint64_t after)
 {
 	struct wire_writer *w = mock_begin(m, h);
-	struct wire_breakpoints ask;
-	uint32_t n;
+	uint32_t n = (uint32_t)(BREAKPOINTS - after / 3);
 
-	assert_true(wire_get_breakpoints(body, &ask));
-	n = (uint32_t)(BREAKPOINTS - ask.after / 3);
 	if (n > PAGE)
 		n = PAGE;
 	wire_put_r_breakpoints(w, &(struct wire_r_breakpoints){ .total = BREAKPOINTS, .count = n });
 	for (uint32_t i = 1; i <= n; i++)
-		wire_put_break_info(w, &(struct wire_break_info){ .id = ask.after + 3ull * i,
+		wire_put_break_info(w, &(struct wire_break_info){ .id = after + 3ull * i,
 								  .addr = 0x4000 + i,
 								  .hits = i,
 								  .pid = 9,
@@ -78,6 +75,26 @@ static void answer_siginfo(struct mock *m, const struct wire_header *h)
 	mock_send(m, -1);
 }
 
+static void answer_own_list(struct mock *m, const struct wire_header *h, struct wire_reader *body)
+{
+	struct wire_breakpoints ask;
+
+	assert_true(wire_get_breakpoints(body, &ask));
+	answer_list(m, h, ask.after);
+}
+
+/* Session 5 has the same ones; there is no other. */
+static void answer_list_of(struct mock *m, const struct wire_header *h, struct wire_reader *body)
+{
+	struct wire_breakpoints_of ask;
+
+	assert_true(wire_get_breakpoints_of(body, &ask));
+	if (ask.session == 5)
+		answer_list(m, h, ask.after);
+	else
+		mock_done(m, h, -ENOENT);
+}
+
 static void answer(struct mock *m, const struct wire_header *h, struct wire_reader *body)
 {
 	struct fixture *f = m->argument;
@@ -88,7 +105,9 @@ static void answer(struct mock *m, const struct wire_header *h, struct wire_read
 	if (h->type == WIRE_BREAK)
 		answer_break(f, m, h, body);
 	else if (h->type == WIRE_BREAKPOINTS)
-		answer_list(m, h, body);
+		answer_own_list(m, h, body);
+	else if (h->type == WIRE_BREAKPOINTS_OF)
+		answer_list_of(m, h, body);
 	else if (h->type == WIRE_SYSCALL)
 		answer_syscall(f, m, h, body);
 	else if (h->type == WIRE_SIGINFO_READ)
@@ -242,6 +261,19 @@ static void breakpoints_come_page_by_page(void **state)
 	assert_int_equal(cotrace_clear(f->s, 77), -ENOENT);
 }
 
+static void those_of_a_session_come_page_by_page(void **state)
+{
+	static struct cotrace_break_info v[BREAKPOINTS + 10];
+	struct fixture *f = *state;
+
+	assert_int_equal(cotrace_breakpoints_of(f->s, 5, v, BREAKPOINTS + 10), BREAKPOINTS);
+	for (unsigned i = 0; i < BREAKPOINTS; i++)
+		assert_int_equal(v[i].id, 3 * (i + 1));
+	assert_int_equal(cotrace_breakpoints_of(f->s, 5, NULL, 0), BREAKPOINTS);
+	assert_int_equal(cotrace_breakpoints_of(f->s, 6, v, 3), -ENOENT);
+	assert_int_equal(cotrace_breakpoints_of(f->s, 0, v, 3), -ENOENT);
+}
+
 static void a_call_brings_the_kernels_answer(void **state)
 {
 	const uint64_t args[6] = { 1, 2, 3, 4, 5, 6 };
@@ -300,6 +332,7 @@ static void an_older_engine_is_not_asked_what_it_cannot_know(void **state)
 	assert_int_equal(cotrace_break(f->s, &id, &plain), -ENOSYS);
 	assert_int_equal(cotrace_clear(f->s, 1), -ENOSYS);
 	assert_int_equal(cotrace_breakpoints(f->s, &info, 1), -ENOSYS);
+	assert_int_equal(cotrace_breakpoints_of(f->s, 5, &info, 1), -ENOSYS);
 	assert_int_equal(cotrace_syscall(f->s, 1, 0, args, &result, -1), -ENOSYS);
 	assert_int_equal(cotrace_siginfo_read(f->s, 1, &byte, 1), -ENOSYS);
 	assert_int_equal(atomic_load(&f->asked), 0);
@@ -351,6 +384,7 @@ int main(void)
 		CASE(the_largest_breakpoint_fits),
 		CASE(a_senseless_breakpoint_never_leaves_the_library),
 		CASE(breakpoints_come_page_by_page),
+		CASE(those_of_a_session_come_page_by_page),
 		CASE(a_call_brings_the_kernels_answer),
 		CASE(a_call_that_the_engine_forgets_times_out),
 		CASE(a_siginfo_is_cut_to_the_room_there_is),

@@ -166,17 +166,23 @@ int cotrace_sessions(struct cotrace *s, struct cotrace_session_info *v, size_t m
 	return r < 0 ? r : count_of(n, n < max ? 0 : p.total);
 }
 
-static int ask_breakpoints(struct page *p, struct cotrace *s, uint64_t after)
+/* @session: 0, the own ones. */
+static int ask_breakpoints(struct page *p, struct cotrace *s, uint64_t session, uint64_t after)
 {
-	int r = call_begin(&p->call, s, WIRE_BREAKPOINTS);
+	int r = call_begin(&p->call, s, session ? WIRE_BREAKPOINTS_OF : WIRE_BREAKPOINTS);
 
 	if (r < 0)
 		return r;
-	wire_put_breakpoints(&p->call.out, &(struct wire_breakpoints){ after });
+	if (session)
+		wire_put_breakpoints_of(&p->call.out,
+					&(struct wire_breakpoints_of){ session, after });
+	else
+		wire_put_breakpoints(&p->call.out, &(struct wire_breakpoints){ after });
 	return page_run(p);
 }
 
-int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max)
+static int list_breakpoints(struct cotrace *s, uint64_t session, struct cotrace_break_info *v,
+			    size_t max)
 {
 	uint64_t after = 0;
 	size_t n = 0;
@@ -184,7 +190,7 @@ int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t 
 	int r;
 
 	do {
-		r = ask_breakpoints(&p, s, after);
+		r = ask_breakpoints(&p, s, session, after);
 		for (uint32_t i = 0; r == 0 && i < p.count && n < max; i++) {
 			struct wire_break_info m;
 
@@ -197,6 +203,17 @@ int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t 
 		call_end(&p.call);
 	} while (r == 0 && p.count > 0 && n < max && n < p.total);
 	return r < 0 ? r : count_of(n, n < max ? 0 : p.total);
+}
+
+int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max)
+{
+	return list_breakpoints(s, 0, v, max);
+}
+
+int cotrace_breakpoints_of(struct cotrace *s, uint64_t session, struct cotrace_break_info *v,
+			   size_t max)
+{
+	return session ? list_breakpoints(s, session, v, max) : -ENOENT;
 }
 
 int cotrace_end(struct cotrace *s, uint64_t session)

@@ -94,6 +94,45 @@ static void a_hit_is_told_to_its_owners_one_after_another(void **state)
 	expect_none(c);
 }
 
+/* Returns the error; *info: the only one. */
+static int list_of(struct client *c, uint64_t session, struct wire_break_info *info)
+{
+	struct wire_r_breakpoints_of reply;
+	struct wire_reader r;
+	struct message m;
+
+	request(c, BREAKPOINTS_OF, breakpoints_of, session, 0);
+	assert_true(client_take(c, WIRE_R_BREAKPOINTS_OF, &m));
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_breakpoints_of(&r, &reply));
+	assert_int_equal(reply.count, reply.error ? 0 : 1);
+	assert_int_equal(reply.total, reply.count);
+	if (reply.count)
+		assert_true(wire_get_break_info(&r, info));
+	assert_int_equal(wire_left(&r), 0);
+	free(m.body);
+	return reply.error;
+}
+
+static void others_breakpoints_are_listed_to_who_has_no_target_only(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st), *looker = client_new(st);
+	struct wire_break_info info = { 0 };
+	uint64_t id = must_set(a, (struct wire_break){ .addr = AT, .mode = COTRACE_NOTE });
+
+	without_slots(st);
+	push_hit(st, PID, AT);
+	assert_int_equal(list_of(looker, a->session, &info), 0);
+	assert_int_equal(info.id, id);
+	assert_int_equal(info.addr, AT);
+	assert_int_equal(info.hits, 1);
+	assert_int_equal(info.pid, PID);
+	assert_int_equal(list_of(a, a->session, &info), 0);
+	assert_int_equal(list_of(b, a->session, &info), -EPERM);
+	assert_int_equal(list_of(looker, 12345, &info), -ENOENT);
+}
+
 static void the_trap_of_a_breakpoint_that_is_gone_is_nobodys(void **state)
 {
 	struct stage *st = *state;
@@ -375,6 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAGED(a_hit_is_told_to_its_owners_one_after_another),
+		STAGED(others_breakpoints_are_listed_to_who_has_no_target_only),
 		STAGED(the_trap_of_a_breakpoint_that_is_gone_is_nobodys),
 		STAGED(several_of_one_session_are_told_and_once_is_once),
 		STAGED(at_the_ends_of_the_address_space_there_is_nothing),
