@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "engine/event.h"
+#include "engine/past.h"
 #include "engine/session.h"
 #include "engine/task.h"
 
@@ -118,15 +119,16 @@ void death_event(struct task *t, int status)
 }
 
 /*
- * A leader that is exiting when it is interrupted does not stop any more, and its death is
- * reported with that of the last task. Nothing tells that but a look.
+ * A leader that is exiting when it is interrupted, or steps in place, does not stop any more,
+ * and its death is reported with that of the last task. Nothing tells that but a look.
  */
 #define LOOK_FIRST_NS (2 * CLOCK_MS)
 #define LOOK_LAST_NS (128 * CLOCK_MS)
 
 static void leader_left(struct task *t)
 {
-	log_debug("leader %d has exited under an interrupt", (int)t->tid);
+	log_debug("leader %d has exited under an interrupt or a step", (int)t->tid);
+	past_lifted(t);
 	for (size_t i = 0; i < t->rules.count; i++)
 		rules_release(&t->rules, &t->rules.parties[i], ~0u);
 	task_set_disturbed(t, false);
@@ -138,7 +140,7 @@ static void look(struct timer *timer)
 {
 	struct task *t = list_entry(timer, struct task, leader_timer);
 
-	if (t->state != TASK_RUNNING || !t->interrupted)
+	if (t->state != TASK_RUNNING || !(t->interrupted || t->lifted))
 		return;
 	if (task_has_left(t)) {
 		leader_left(t);

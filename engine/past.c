@@ -275,13 +275,7 @@ bool past_barred(const struct task *t)
 {
 	const struct space *s = t->process ? t->process->space : NULL;
 
-	if (s == NULL || s->lifting == NULL || s->lifting == t)
-		return false;
-	if (!task_has_left(s->lifting))
-		return true;
-	/* A leader that has exited does not stop any more: nobody shall wait for it. */
-	past_lifted(s->lifting);
-	return false;
+	return s != NULL && s->lifting != NULL && s->lifting != t;
 }
 
 /* ---- Running ---- */
@@ -323,6 +317,7 @@ void past_run(struct task *t, enum backend_resume *how)
 	if (site == NULL || t->ev.kind == BACKEND_JOB_STOP)
 		return;
 	if (t->lifted) {
+		death_expect_leader(t); /* the instruction may be an exit, of which no stop tells */
 		*how = BACKEND_STEP;
 		if (!t->steps)
 			step_watch(t, &site->moved.insn, site->moved.insn.length, site->addr,

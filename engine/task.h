@@ -107,7 +107,7 @@ void death_event(struct task *t, int status);
 void death_exiting(struct task *t);
 void death_by_exec(struct task *t);
 void death_no_return(struct task *t);
-/* It was interrupted: if it is a leader it may exit without a stop. */
+/* It was interrupted, or steps in place: if it is a leader it may exit without a stop. */
 void death_expect_leader(struct task *t);
 
 /* verdict.c */

@@ -379,6 +379,23 @@ static void who_dies_while_it_steps_leaves_the_trap_in_place(void **state)
 	assert_true(runs(st, PID));
 }
 
+/* The death of a leader is reported with that of the last task: a look tells of it. */
+static void a_leader_that_exits_while_it_steps_leaves_the_trap_in_place(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	thread(st, 101);
+	must_set(c, (struct wire_break){ .addr = AT });
+	st->kernel->answers = true;
+	lift(st, PID);
+	assert_false(runs(st, 101));
+	fake_task(st->kernel, PID)->exited = true;
+	pass_time(st, 200 * 1000000ull);
+	assert_int_equal(byte_at(st, PID, AT), TRAP);
+	assert_true(runs(st, 101));
+}
+
 static void a_trap_is_told_before_the_stop_by_job_control_that_overtook_it(void **state)
 {
 	struct stage *st = *state;
@@ -427,6 +444,7 @@ int main(void)
 		STAGED(no_trap_is_lowered_into_the_next_program),
 		STAGED(a_trap_lifted_for_an_exec_is_lowered_in_the_parent),
 		STAGED(who_dies_while_it_steps_leaves_the_trap_in_place),
+		STAGED(a_leader_that_exits_while_it_steps_leaves_the_trap_in_place),
 		STAGED(a_trap_is_told_before_the_stop_by_job_control_that_overtook_it),
 	};
 
