@@ -50,6 +50,15 @@ static inline void list_prepend(struct list *head, struct list *node)
 	list_insert_before(head->next, node);
 }
 
+static inline size_t list_length(const struct list *head)
+{
+	size_t n = 0;
+
+	for (const struct list *node = head->next; node != head; node = node->next)
+		n++;
+	return n;
+}
+
 /* Removing a node that is in no list does nothing. */
 static inline void list_remove(struct list *node)
 {

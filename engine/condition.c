@@ -122,10 +122,9 @@ bool condition_of_call(const struct session *s, struct task *t, unsigned phase)
 	return true;
 }
 
-static void remove_condition(struct session *s, struct call_condition *c)
+static void remove_condition(struct call_condition *c)
 {
 	list_remove(&c->in_session);
-	s->condition_count--;
 	expression_free(&c->expression);
 	free(c);
 }
@@ -133,8 +132,7 @@ static void remove_condition(struct session *s, struct call_condition *c)
 void conditions_free(struct session *s)
 {
 	while (!list_empty(&s->conditions))
-		remove_condition(s,
-				 list_entry(s->conditions.next, struct call_condition, in_session));
+		remove_condition(list_entry(s->conditions.next, struct call_condition, in_session));
 }
 
 /* A condition that loses some phases of some numbers only is kept for the others. */
@@ -151,7 +149,6 @@ static int split(struct session *s, struct call_condition *c, const struct wire_
 	memcpy(rest->bits, c->bits, sizeof rest->bits);
 	c->phases &= m->phases;
 	list_append(&s->conditions, &rest->in_session);
-	s->condition_count++;
 	return 0;
 }
 
@@ -168,7 +165,7 @@ static int take_away(struct session *s, const struct wire_condition *m)
 		for (unsigned i = 0; i < ENGINE_SET_WORDS; i++)
 			left |= c->bits[i] &= ~m->bits[i];
 		if (left == 0)
-			remove_condition(s, c);
+			remove_condition(c);
 	}
 	return 0;
 }
@@ -185,7 +182,7 @@ static int set_condition(struct request *rq, const struct wire_condition *m)
 		return -EINVAL;
 	if (size == 0)
 		return take_away(s, m);
-	if (s->condition_count >= CONDITIONS_MAX)
+	if (list_length(&s->conditions) >= CONDITIONS_MAX)
 		return -ENOSPC;
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
@@ -202,7 +199,6 @@ static int set_condition(struct request *rq, const struct wire_condition *m)
 		return r;
 	}
 	list_append(&s->conditions, &c->in_session);
-	s->condition_count++;
 	return 0;
 }
 

@@ -42,7 +42,7 @@ static void read_peer(struct conn *c)
 
 struct conn *conn_new(struct engine *e, int fd)
 {
-	bool room = e->conn_count < CONNS_MAX && fd < e->fds_max;
+	bool room = list_length(&e->conns) < CONNS_MAX && fd < e->fds_max;
 	struct conn *c = room ? calloc(1, sizeof *c) : NULL;
 	struct epoll_event event = { .events = EPOLLIN };
 
@@ -64,7 +64,6 @@ struct conn *conn_new(struct engine *e, int fd)
 		return NULL;
 	}
 	list_append(&e->conns, &c->in_engine);
-	e->conn_count++;
 	timer_set(&e->timers, &c->timer, clock_now_ns() + HELLO_NS, hello_late);
 	/* What came before it was watched rang no bell. */
 	e->io_again = true;
@@ -84,7 +83,6 @@ void conn_close(struct conn *c)
 	list_remove(&c->in_engine);
 	list_remove(&c->in_session);
 	list_remove(&c->in_backlog);
-	c->engine->conn_count--;
 	timer_cancel(&c->timer);
 	waiters_drop_conn(c->engine, c);
 	if (c->engine->first == c)

@@ -68,11 +68,9 @@ struct engine {
 	size_t armed;	    /* tasks with debug registers in use */
 	size_t spaces_used; /* spaces whose tasks may carry traps of the engine */
 	uint64_t last_breakpoint;
-	size_t ghost_count;
 	struct list ghosts; /* spaces that everybody has left a moment ago */
 	struct list wakes;  /* spaces whose tasks may go on */
-	size_t conn_count;
-	int fds_max; /* fds from here on are kept free, for what must not fail */
+	int fds_max;	    /* fds from here on are kept free, for what must not fail */
 	struct list waiters;
 	struct list injections; /* calls into targets that sessions wait for */
 	struct list readers;	/* who waits for their end */
@@ -291,8 +289,7 @@ struct session {
 	struct list breakpoints;
 	size_t breakpoint_count;
 	struct list conditions; /* for system calls */
-	size_t condition_count;
-	struct map captures; /* (arch, nr, phase) -> struct capture_set */
+	struct map captures;	/* (arch, nr, phase) -> struct capture_set */
 
 	struct queue queue;
 	struct timer queue_timer;

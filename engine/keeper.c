@@ -26,7 +26,7 @@ static bool is_needed(struct engine *e)
 	if (e->armed)
 		return true;
 	while ((p = map_walk(&e->processes, &at)) != NULL)
-		if (p->space->planted)
+		if (space_has_traps(p->space))
 			return true;
 	return false;
 }
@@ -61,7 +61,7 @@ static void look(struct timer *timer)
 		return;
 	}
 	while ((p = map_walk(&e->processes, &at)) != NULL) {
-		if (p->space->planted)
+		if (space_has_traps(p->space))
 			keeper_watch(p->space);
 		if (p->debug_armed)
 			keeper_armed(p);

@@ -246,7 +246,7 @@ static void go_on(struct process *p)
 /* No session covers it, but it runs in memory that has traps: a child of vfork(). */
 static bool is_guest(const struct process *p)
 {
-	return p->space->planted && p->task_count &&
+	return space_has_traps(p->space) && p->task_count &&
 	       p->space->processes.next != p->space->processes.prev;
 }
 

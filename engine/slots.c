@@ -56,7 +56,6 @@ static void add_area(struct space *s, uint64_t base)
 	a->base = base;
 	a->size = AREA_SIZE;
 	list_append(&s->areas, &a->in_space);
-	s->area_count++;
 }
 
 static void mapped(struct task *t, int error, int64_t result, void *arg)
@@ -83,7 +82,7 @@ static int map_area(struct trap_site *site, struct task *t)
 	};
 	int r;
 
-	if (s->slots_fail || s->area_count >= AREAS_MAX)
+	if (s->slots_fail || list_length(&s->areas) >= AREAS_MAX)
 		return -ENOSPC;
 	if (s->mapping != NULL)
 		return -EINPROGRESS;
@@ -162,7 +161,6 @@ bool slots_leave(struct task *t)
 		 : -ENODEV;
 	forget_slots(s, a);
 	list_remove(&a->in_space);
-	s->area_count--;
 	free(a);
 	return r == 0;
 }

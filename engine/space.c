@@ -29,6 +29,11 @@ struct space *space_new(struct engine *e)
 	return s;
 }
 
+bool space_has_traps(const struct space *s)
+{
+	return sites_count(&s->table) != 0;
+}
+
 static void space_free(struct space *s)
 {
 	struct trap_site *site;
@@ -46,7 +51,6 @@ static void space_free(struct space *s)
 
 static void space_free_ghost(struct engine *e)
 {
-	e->ghost_count--;
 	space_free(list_entry(e->ghosts.next, struct space, in_wakes));
 }
 
@@ -66,7 +70,7 @@ static void space_left(struct space *s)
 	e->spaces_used--;
 	list_remove(&s->in_wakes);
 	list_append(&e->ghosts, &s->in_wakes);
-	if (++e->ghost_count > GHOSTS_MAX)
+	if (list_length(&e->ghosts) > GHOSTS_MAX)
 		space_free_ghost(e);
 }
 
@@ -200,10 +204,8 @@ int space_plant(struct trap_site *site)
 		r = -EFAULT;
 	}
 	sites_end(&s->table);
-	if (r == 0) {
+	if (r == 0)
 		site->planted = site->was_planted = true;
-		s->planted++;
-	}
 	return r;
 }
 
@@ -255,13 +257,12 @@ void space_unplant(struct trap_site *site)
 		return;
 	site->planted = false;
 	site->since_ns = clock_now_ns();
-	s->planted--;
 	sites_begin(&s->table);
 	if (!list_empty(&s->processes))
 		clean(any_process(s), site);
 	sites_remove(&s->table, site->addr);
 	sites_end(&s->table);
-	if (s->planted == 0) {
+	if (!space_has_traps(s)) {
 		keeper_unplanted(s->engine);
 		let_guests_go(s);
 	}
@@ -298,7 +299,6 @@ void space_check(struct trap_site *site)
 	if (site->planted) { /* the program has written or mapped something else there */
 		site->planted = false;
 		site->since_ns = clock_now_ns();
-		site->space->planted--;
 		sites_remove(&site->space->table, site->addr);
 	}
 	space_plant(site);
@@ -370,7 +370,7 @@ void space_of_child(struct process *child, struct process *parent, enum backend_
 
 void space_hide(const struct space *s, uint64_t at, void *buf, size_t size)
 {
-	if (s != NULL && s->planted)
+	if (s != NULL && space_has_traps(s))
 		sites_hide(s->table.table, s->table.size, at, buf, size);
 }
 

@@ -25,19 +25,16 @@ struct slot_area {
 struct space {
 	struct engine *engine;
 	struct list processes;
-	struct map sites; /* by address + 1 */
-	size_t planted;
+	struct map sites;   /* by address + 1 */
 	bool used;	    /* has had sites, so tasks may carry traps of them */
 	struct sites table; /* what sessions go by when they read memory */
 	uint64_t id;	    /* for the keeper; 0: it never heard of it */
 	const void *kept;   /* the table that the keeper has; NULL: none */
 	struct list areas;
-	bool slots_fail; /* no memory to be had */
-	unsigned area_count;
+	bool slots_fail;      /* no memory to be had */
 	struct list in_wakes; /* or in ghosts */
 	struct task *mapping; /* makes the call that adds an area */
 	struct task *lifting; /* steps in place, with all others held */
-	uint64_t call_from;   /* where system calls can be made; 0: not known */
 };
 
 struct trap_site {
@@ -58,6 +55,8 @@ struct trap_site {
 };
 
 struct space *space_new(struct engine *e);
+/* Whether there is a trap in it. */
+bool space_has_traps(const struct space *s);
 /* @p has other memory by now, or none: space_enter() follows. */
 void space_leave(struct process *p);
 /* @p is in it from now on, and in no other. NULL: in none. */

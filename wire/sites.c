@@ -216,6 +216,11 @@ void sites_destroy(struct sites *s)
 	*s = (struct sites)SITES_NULL;
 }
 
+size_t sites_count(const struct sites *s)
+{
+	return s->table ? atomic_load_explicit(&s->table->count, memory_order_relaxed) : 0;
+}
+
 void sites_begin(struct sites *s)
 {
 	if (s->updating++ == 0)

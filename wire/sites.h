@@ -89,6 +89,7 @@ struct sites {
 /* Pages of it that hold no records take up no memory: @capacity can be generous. */
 int sites_create(struct sites *s, size_t capacity);
 void sites_destroy(struct sites *s);
+size_t sites_count(const struct sites *s);
 /* These nest. The memory itself is to be changed in between. */
 void sites_begin(struct sites *s);
 void sites_end(struct sites *s);

@@ -9,6 +9,7 @@
 #include "test/engine/stage.h"
 
 #define AT (FAKE_MEMORY_AT + 64)
+#define SLOTS (FAKE_MEMORY_AT + 4096)
 #define TRAP 0xcc
 #define CHILD 200
 
@@ -49,6 +50,26 @@ static uint8_t byte_at(struct stage *st, pid_t pid, uint64_t at)
 static void without_slots(struct stage *st)
 {
 	fake_fail(st->kernel, FAKE_CALL_BEGIN, -ENOSYS, 1);
+}
+
+/* The call into @tid that makes room for slots at @at, or says why not. */
+static void map_slots(struct stage *st, pid_t tid, int64_t at)
+{
+	const struct fake_call *call = fake_last(st->kernel, FAKE_CALL_BEGIN, tid);
+
+	assert_non_null(call);
+	fake_push_entry(st->kernel, tid, call->value, 0);
+	settle(st);
+	fake_push_exit(st->kernel, tid, call->value, at);
+	settle(st);
+}
+
+static uint64_t pc_of(struct stage *st, pid_t tid)
+{
+	const struct fake_task *t = fake_task(st->kernel, tid);
+	const struct arch_code *code = arch_code_by_id(t->arch);
+
+	return code->pc(code, t->regs, sizeof t->regs);
 }
 
 static void push_hit(struct stage *st, pid_t tid, uint64_t at)
@@ -396,6 +417,33 @@ static void a_leader_that_exits_while_it_steps_leaves_the_trap_in_place(void **s
 	assert_true(runs(st, 101));
 }
 
+/* The child has copies of its parent's, and of the traps' in them. */
+static void who_has_let_its_slots_go_gets_others(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = with_tree(st), *c;
+
+	must_set(a, (struct wire_break){ .addr = AT });
+	push_hit(st, PID, AT);
+	map_slots(st, PID, SLOTS);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
+	settle(st);
+	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
+	settle(st);
+	client_close(b);
+	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_int_equal(fake_count(st->kernel, FAKE_CALL_BEGIN, CHILD), 1);
+	c = client_attached_as(st, (struct wire_attach){ .pid = CHILD });
+	map_slots(st, CHILD, 0);
+	must_set(c, (struct wire_break){ .addr = AT, .pid = CHILD });
+	push_hit(st, CHILD, AT);
+	assert_int_equal(fake_count(st->kernel, FAKE_CALL_BEGIN, CHILD), 2);
+	map_slots(st, CHILD, SLOTS);
+	assert_int_equal(fake_task(st->kernel, CHILD)->how, BACKEND_RUN);
+	assert_int_equal(pc_of(st, CHILD), SLOTS);
+}
+
 static void a_trap_is_told_before_the_stop_by_job_control_that_overtook_it(void **state)
 {
 	struct stage *st = *state;
@@ -445,6 +493,7 @@ int main(void)
 		STAGED(a_trap_lifted_for_an_exec_is_lowered_in_the_parent),
 		STAGED(who_dies_while_it_steps_leaves_the_trap_in_place),
 		STAGED(a_leader_that_exits_while_it_steps_leaves_the_trap_in_place),
+		STAGED(who_has_let_its_slots_go_gets_others),
 		STAGED(a_trap_is_told_before_the_stop_by_job_control_that_overtook_it),
 	};
 

@@ -422,7 +422,7 @@ static void nothing_comes_before_hello_and_hello_comes_soon(void **state)
 	assert_false(slow->hung_up);
 	pass_time(st, CLOCK_SECOND);
 	assert_true(slow->hung_up);
-	assert_int_equal(st->engine->conn_count, 1);
+	assert_int_equal(list_length(&st->engine->conns), 1);
 }
 
 static void only_sockets_that_keep_messages_apart_are_adopted(void **state)
