@@ -58,6 +58,12 @@ static void add_area(struct space *s, uint64_t base)
 	list_append(&s->areas, &a->in_space);
 }
 
+/* Not only from where this task stands, or of this moment. */
+static bool is_for_good(int error)
+{
+	return error != -EBUSY && error != -ESRCH && error != -ENOMEM;
+}
+
 static void mapped(struct task *t, int error, int64_t result, void *arg)
 {
 	struct space *s = arg;
@@ -67,8 +73,8 @@ static void mapped(struct task *t, int error, int64_t result, void *arg)
 	s->mapping = NULL;
 	if (error == 0 && (result > 0 || result < -4095))
 		add_area(s, (uint64_t)result);
-	else if (error != -ESRCH) /* another task may do better */
-		s->slots_fail = true;
+	else
+		s->slots_fail = error == 0 || is_for_good(error);
 	space_wake(s);
 }
 
@@ -91,7 +97,7 @@ static int map_area(struct trap_site *site, struct task *t)
 	if (r == 0)
 		return -EINPROGRESS;
 	s->mapping = NULL;
-	s->slots_fail = true;
+	s->slots_fail = is_for_good(r);
 	return r;
 }
 

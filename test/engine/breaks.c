@@ -417,6 +417,21 @@ static void a_leader_that_exits_while_it_steps_leaves_the_trap_in_place(void **s
 	assert_true(runs(st, 101));
 }
 
+static void slots_are_asked_for_again_where_they_could_not_be_had_just_then(void **state)
+{
+	struct stage *st = *state;
+
+	must_set(client_attached(st), (struct wire_break){ .addr = AT });
+	fake_fail(st->kernel, FAKE_CALL_BEGIN, -EBUSY, 1);
+	push_hit(st, PID, AT);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_STEP);
+	push_step(st, PID, AT + 2);
+	push_hit(st, PID, AT);
+	map_slots(st, PID, SLOTS);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_RUN);
+	assert_int_equal(pc_of(st, PID), SLOTS);
+}
+
 /* The child has copies of its parent's, and of the traps' in them. */
 static void who_has_let_its_slots_go_gets_others(void **state)
 {
@@ -493,6 +508,7 @@ int main(void)
 		STAGED(a_trap_lifted_for_an_exec_is_lowered_in_the_parent),
 		STAGED(who_dies_while_it_steps_leaves_the_trap_in_place),
 		STAGED(a_leader_that_exits_while_it_steps_leaves_the_trap_in_place),
+		STAGED(slots_are_asked_for_again_where_they_could_not_be_had_just_then),
 		STAGED(who_has_let_its_slots_go_gets_others),
 		STAGED(a_trap_is_told_before_the_stop_by_job_control_that_overtook_it),
 	};
