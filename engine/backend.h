@@ -250,7 +250,7 @@ struct backend_ops {
 	uint64_t (*gap)(struct backend *b, pid_t tid, uint64_t at, uint64_t size);
 	/* Whether @pc lies in the restartable sequence (rseq) that the task is in. */
 	bool (*in_sequence)(struct backend *b, pid_t tid, uint64_t pc);
-	/* 1: both processes have the same memory; 0: they do not; negative: not known. */
+	/* 1: both tasks have the same memory; 0: they do not; negative: not known. */
 	int (*same_memory)(struct backend *b, pid_t one, pid_t other);
 	/* Writes through @fd of memory_open(), or by whatever else the kernel allows. */
 	ssize_t (*memory_write)(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,

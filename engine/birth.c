@@ -174,6 +174,7 @@ void birth_event(struct task *parent, const struct backend_event *ev)
 	struct task *child = task_by_tid(e, ev->child.tid);
 	pid_t pid;
 
+	parent->in_vfork = ev->kind == BACKEND_VFORK ? ev->child.tid : 0;
 	if (parent->process == NULL)
 		return;
 	pid = process_of_child(parent, ev);

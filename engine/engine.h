@@ -213,7 +213,7 @@ struct task {
 	bool resting;			   /* ... or is about to */
 	bool lifted;			   /* it steps in place, the trap is out */
 	bool lift_due;			   /* others had their time to stand */
-	bool in_vfork;			   /* it waits for its child */
+	pid_t in_vfork;			   /* the child that it waits for; 0: none */
 
 	/* Debug registers: watch.c, struck.c. */
 	struct backend_debug armed[BACKEND_DEBUG_MAX];

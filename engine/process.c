@@ -89,16 +89,45 @@ static void attached(void *arg, pid_t tid)
 	t->announced = true;
 }
 
+static const struct task *living_task(const struct process *p)
+{
+	list_for_each (&p->tasks, node, after) {
+		const struct task *t = list_entry(node, struct task, in_process);
+
+		if (!task_has_left(t))
+			return t;
+	}
+	return NULL;
+}
+
+/* Others that are traced may have the same memory, and then it is full of their traps. */
+static void find_space(struct process *p)
+{
+	const struct backend_ops *ops = p->engine->backend->ops;
+	const struct task *t = living_task(p), *u;
+	struct process *q;
+	size_t at = 0;
+
+	while (t != NULL && (q = map_walk(&p->engine->processes, &at)) != NULL) {
+		u = q->space != p->space ? living_task(q) : NULL;
+		if (u == NULL || ops->same_memory(p->engine->backend, t->tid, u->tid) <= 0)
+			continue;
+		space_enter(q->space, p);
+		return;
+	}
+}
+
 int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tracer)
 {
 	struct process *p = process_by_pid(e, pid);
+	bool is_new = p == NULL;
 	struct attaching a = { 0 };
 	int r;
 
 	*out = p;
 	if (p != NULL && !p->partial)
 		return 0;
-	if (p == NULL)
+	if (is_new)
 		p = process_new(e, pid);
 	if (p == NULL)
 		return -ENOMEM;
@@ -117,6 +146,8 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 		return r;
 	}
 	p->partial = false;
+	if (is_new)
+		find_space(p);
 	if (p->mem_read < 0)
 		process_open_memory(p, process_any_tid(p));
 	*out = p;
@@ -212,10 +243,26 @@ void process_interests(struct process *p)
 }
 
 /* Put off to the end of the turn: whoever calls may still be looking at its tasks. */
-void process_release(struct process *p)
+static void enlist(struct process *p)
 {
 	if (!list_linked(&p->in_releases))
 		list_append(&p->engine->releases, &p->in_releases);
+}
+
+void process_release_guests(struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		struct process *p = list_entry(node, struct process, in_space);
+
+		if (list_empty(&p->covers))
+			enlist(p);
+	}
+}
+
+void process_release(struct process *p)
+{
+	enlist(p);
+	process_release_guests(p->space); /* they may have been there for its sake */
 }
 
 static void let_go(struct process *p)
@@ -243,11 +290,64 @@ static void go_on(struct process *p)
 		task_proceed(list_entry(node, struct task, in_process));
 }
 
-/* No session covers it, but it runs in memory that has traps: a child of vfork(). */
+static bool is_covered(const struct space *s)
+{
+	list_for_each (&s->processes, node, after)
+		if (!list_empty(&list_entry(node, struct process, in_space)->covers))
+			return true;
+	return false;
+}
+
+/* The task that has called vfork() and waits for @p. */
+static const struct task *who_awaits(const struct process *p)
+{
+	list_for_each (&p->space->processes, node, after) {
+		struct process *parent = list_entry(node, struct process, in_space);
+
+		list_for_each (&parent->tasks, at, next) {
+			struct task *t = list_entry(at, struct task, in_process);
+
+			if (t->in_vfork == p->pid)
+				return t;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * No session covers it, but it runs in memory of one that is covered, where it might hit a
+ * trap. As long as there are none a child of vfork() is let go: what it calls next is exec,
+ * which would not heed set-user-ID if it were traced. Its parent knows where to find it.
+ */
 static bool is_guest(const struct process *p)
 {
-	return space_has_traps(p->space) && p->task_count &&
-	       p->space->processes.next != p->space->processes.prev;
+	return p->task_count && is_covered(p->space) &&
+	       (space_has_traps(p->space) || who_awaits(p) == NULL);
+}
+
+static void take_in(struct engine *e, pid_t pid)
+{
+	struct process *p;
+	pid_t tracer;
+
+	if (process_attach(e, pid, &p, &tracer) == 0)
+		process_release_guests(p->space); /* it may have an exec behind it */
+}
+
+void process_gather(struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		struct process *p = list_entry(node, struct process, in_space);
+
+		if (p->partial)
+			take_in(s->engine, p->pid);
+		list_for_each (&p->tasks, at, next) {
+			const struct task *t = list_entry(at, struct task, in_process);
+
+			if (t->in_vfork)
+				take_in(s->engine, t->in_vfork);
+		}
+	}
 }
 
 void process_release_all(struct engine *e)

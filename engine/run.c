@@ -188,7 +188,6 @@ static void run(struct task *t)
 		b->ops->debug_pass(b, t->tid);
 	regs_forget(t);
 	t->listened = how == BACKEND_LISTEN;
-	t->in_vfork = t->ev.kind == BACKEND_VFORK;
 	t->state = TASK_RUNNING;
 	t->kind = 0;
 	/* One that steps must not be left alone with its trap either. */

@@ -95,6 +95,8 @@ void space_enter(struct space *s, struct process *p)
 		list_append(&s->processes, &p->in_space);
 	if (former != NULL && list_empty(&former->processes))
 		space_left(former);
+	else if (former != NULL)
+		process_release_guests(former);
 }
 
 static struct process *any_process(const struct space *s)
@@ -185,6 +187,8 @@ int space_plant(struct trap_site *site)
 
 	if (r < 0)
 		return r;
+	if (!space_has_traps(s))
+		process_gather(s);
 	if (!b->ops->may_plant(b, process_any_tid(p), site->addr) ||
 	    read_raw(p, site->addr, now, size) != (ssize_t)size)
 		return -EFAULT;
@@ -238,17 +242,6 @@ static void clean(const struct process *p, const struct trap_site *site)
 	clean_task(p->engine->backend, process_any_tid(p), p->mem_write, site);
 }
 
-/* Processes that were kept only because they might run into a trap. */
-static void let_guests_go(struct space *s)
-{
-	list_for_each (&s->processes, node, after) {
-		struct process *p = list_entry(node, struct process, in_space);
-
-		if (list_empty(&p->covers))
-			process_release(p);
-	}
-}
-
 void space_unplant(struct trap_site *site)
 {
 	struct space *s = site->space;
@@ -264,7 +257,7 @@ void space_unplant(struct trap_site *site)
 	sites_end(&s->table);
 	if (!space_has_traps(s)) {
 		keeper_unplanted(s->engine);
-		let_guests_go(s);
+		process_release_guests(s);
 	}
 }
 

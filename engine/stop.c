@@ -355,7 +355,7 @@ static void settle(struct task *t, struct backend_event *ev)
 	bool same_place = (t->lifted || t->listened) && t->passed == ev->pc;
 
 	regs_forget(t);
-	t->in_vfork = false;
+	t->in_vfork = 0;
 	past_lifted(t);
 	if (!same_place)
 		t->passed = 0;

@@ -13,6 +13,10 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 void process_interests(struct process *p);
 /* No session covers it any more. */
 void process_release(struct process *p);
+/* Those in @s that no session covers may have no reason to stay any more. */
+void process_release_guests(struct space *s);
+/* The first trap is about to be planted in @s: nobody who runs in it may be left alone. */
+void process_gather(struct space *s);
 void process_release_all(struct engine *e);
 /*
  * The engine is about to leave: tasks that could be at a system call's entry then must be

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -84,10 +85,20 @@ uint64_t maps_gap(struct backend *base, pid_t tid, uint64_t at, uint64_t size)
 	return best;
 }
 
+static bool has_memory(pid_t tid)
+{
+	char path[40], target[1];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)tid);
+	return readlink(path, target, sizeof target) >= 0;
+}
+
 int maps_same_memory(struct backend *base, pid_t one, pid_t other)
 {
 	long r = syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0);
 
 	(void)base;
+	if (r == 0 && !has_memory(one)) /* both have exited: they have the same, none */
+		return -ESRCH;
 	return r < 0 ? -errno : r == 0;
 }

@@ -6,6 +6,7 @@
  * the places, has not changed; "passed N" is how often each place was passed. Modes:
  *	fork	then a child passes each place ROUNDS times
  *	vfork	then ROUNDS children of vfork() pass each place once
+ *	hang	... after a while
  *	signals	meanwhile a timer's signals come, with a handler that passes place 0
  *		("handled N" before "passed")
  *	trap	then the program's own trap instruction, at place 8, ROUNDS times
@@ -20,6 +21,7 @@
 #include "test/targets/common.h"
 
 #define SPOTS 8
+#define HANG_US 3000
 
 int spot_variable = 42;
 
@@ -131,6 +133,8 @@ static void one_vfork(unsigned i)
 
 	if (pid == 0) {
 		parent = getppid();
+		if (has("hang"))
+			usleep(HANG_US);
 		pass(i);
 		parent = outer;
 		_exit(0);
@@ -233,7 +237,7 @@ int main(int argc, char **argv)
 		stop_timer();
 	if (has("fork"))
 		by_fork();
-	if (has("vfork"))
+	if (has("vfork") || has("hang"))
 		by_vfork();
 	if (has("trap"))
 		by_trap();
