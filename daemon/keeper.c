@@ -210,6 +210,8 @@ int keeper_run(int fd)
 	}
 	if (!at_end && guarded)
 		guard_leave(engine);
+	/* Nothing of us is in the engine's way any more: it need not wait for the rest. */
+	close(fd);
 	log_debug("the keeper leaves");
 	keeping_deinit(&k);
 	return 0;
