@@ -337,11 +337,18 @@ static void after_session_end_there_is_no_second_farewell(void **state)
 static void a_timeout_is_kept_to_the_microsecond_scale(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t before = clock_now_ns(), waited;
+	uint64_t least = UINT64_MAX;
 
-	assert_int_equal(cotrace_next(f->s, &f->ev, 200000), 0);
-	waited = clock_now_ns() - before;
-	assert_true(waited >= 200000 && waited < CLOCK_SECOND);
+	/* Of many, so that what else the machine does makes no difference. */
+	for (int i = 0; i < 100; i++) {
+		uint64_t before = clock_now_ns(), waited;
+
+		assert_int_equal(cotrace_next(f->s, &f->ev, 200000), 0);
+		waited = clock_now_ns() - before;
+		assert_true(waited >= 200000);
+		least = waited < least ? waited : least;
+	}
+	assert_true(least < CLOCK_MS);
 }
 
 static void an_event_structure_of_unknown_size_is_refused(void **state)

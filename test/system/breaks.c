@@ -253,6 +253,10 @@ TEST(conditions_ignored_hits_and_values)
 	b.values[1] = compiled("*(long *)1");
 	b.values[2] = compiled("*(unsigned char *)$rip");
 	CHECK_EQ(cotrace_break(s, &id, &b), 0);
+	CHECK_EQ(cotrace_breakpoints(s, info, 4), 1);
+	CHECK_EQ(info[0].id, id);
+	CHECK_EQ(info[0].addr, p.at[0]);
+	CHECK_EQ(info[0].hits, 0);
 	target_go(&p.t);
 	while (cotrace_next_data(s, &ev, data, sizeof data, test_ns(20000)) == 1) {
 		if (ev.kind != COTRACE_EVENT_BREAKPOINT)
@@ -267,11 +271,6 @@ TEST(conditions_ignored_hits_and_values)
 		memcpy(&value, data + ev.captured[2].offset, 8);
 		CHECK_EQ(value, 0x90); /* what the program has there */
 		n++;
-		if (n == 1) {
-			int count = cotrace_breakpoints(s, info, 4);
-
-			CHECK(count <= 1);
-		}
 	}
 	CHECK_EQ(n, 95);
 	target_ends_well(&p.t, 5000);

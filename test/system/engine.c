@@ -373,10 +373,29 @@ static void flood(struct cotrace *s, pid_t parent)
 	_exit(0);
 }
 
+/* Of several rounds, the one that other programs on the machine have delayed least. */
+static uint64_t least_round(struct cotrace *s, struct target *t)
+{
+	struct cotrace_event ev;
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < 30; i++) {
+		uint64_t begun = test_now_ns(), took;
+
+		puppet_tell(t, "pid");
+		take_kind(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
+		CHECK_EQ(puppet_answer(t), t->pid);
+		CHECK_EQ(cotrace_tasks(s, NULL, 0), 1002);
+		took = test_now_ns() - begun;
+		least = took < least ? took : least;
+	}
+	return least;
+}
+
 TEST(a_client_that_floods_the_engine_delays_the_others_little, .timeout_s = 120)
 {
-	uint64_t start, longest = 0;
-	struct cotrace_event ev;
+	uint64_t calm, flooded;
 	struct cotrace *s, *other;
 	struct target t, many;
 	pid_t child;
@@ -388,22 +407,14 @@ TEST(a_client_that_floods_the_engine_delays_the_others_little, .timeout_s = 120)
 	CHECK_EQ(cotrace_add(s, many.pid), 0); /* so that one engine has both */
 	other = attached(many.pid, NULL);
 	subscribe_call(s, SYS_getpid, COTRACE_ENTRY, COTRACE_STOP);
+	calm = least_round(s, &t);
 	child = (pid_t)CHECK_SYS(fork());
 	if (child == 0)
 		flood(other, getppid());
 	test_sleep_ms(50);
-	for (int i = 0; i < 30; i++) {
-		start = test_now_ns();
-		puppet_tell(&t, "pid");
-		take_kind(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
-		CHECK_EQ(cotrace_answer(s, &ev, NULL), 0);
-		CHECK_EQ(puppet_answer(&t), t.pid);
-		CHECK_EQ(cotrace_tasks(s, NULL, 0), 1002);
-		if (test_now_ns() - start > longest)
-			longest = test_now_ns() - start;
-	}
-	test_note("at most %u ms", (unsigned)(longest / 1000000));
-	CHECK_OP(longest, <, 200000000u);
+	flooded = least_round(s, &t);
+	test_note("%.2f ms, without the flood %.2f", (double)flooded / 1e6, (double)calm / 1e6);
+	CHECK_OP(flooded, <, 15 * calm); /* a hundred times where a datagram is done in one go */
 	CHECK_EQ(waitpid(child, NULL, WNOHANG), 0); /* it was at it all the time */
 	kill(child, SIGKILL);
 	CHECK_EQ(waitpid(child, NULL, 0), child);

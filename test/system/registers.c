@@ -181,7 +181,7 @@ TEST(registers_are_taken_out_of_a_set_that_was_read)
 	struct cotrace_event ev;
 	struct target t;
 	struct cotrace *s = held_puppet(&t, &ev, "puppet");
-	unsigned sets[16], missing = 0;
+	unsigned sets[16];
 	uint64_t value = 0;
 	uint8_t set[16384];
 	int count = cotrace_regsets(COTRACE_ARCH_X86_64, sets, 16);
@@ -189,8 +189,9 @@ TEST(registers_are_taken_out_of_a_set_that_was_read)
 	CHECK_OP(count, >=, 3);
 	CHECK_EQ(cotrace_regsets((enum cotrace_arch)99, sets, 16), -EINVAL);
 	for (int i = 0; i < count; i++)
-		missing += cotrace_regset_read(s, ev.task, sets[i], set, sizeof set) == -ENODEV;
-	CHECK_OP(missing, <=, 1);
+		/* A shadow stack is what few processors and programs have. */
+		CHECK(cotrace_regset_read(s, ev.task, sets[i], set, sizeof set) > 0 ||
+		      sets[i] == 0x204);
 	CHECK_EQ(cotrace_regset_read(s, ev.task, NT_PRSTATUS, &regs, sizeof regs),
 		 (ssize_t)sizeof regs);
 #define EXTRACT(name, set, n) \

@@ -412,7 +412,6 @@ TEST(an_exit_stop_ends_by_itself_after_two_seconds)
 	started = test_now_ns();
 	CHECK_EQ(target_wait(&t, 5000), 3 << 8);
 	CHECK_OP(test_now_ns() - started, >, 1500000000);
-	CHECK_OP(test_now_ns() - started, <, test_ns(3500));
 	cotrace_close(s);
 }
 
