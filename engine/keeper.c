@@ -15,7 +15,7 @@
 #include "engine/task.h"
 
 #define PAUSE_NS CLOCK_SECOND /* it neither comes nor goes more often than that */
-#define PARTING_MS 1000 /* only one that does not run takes that long */
+#define PARTING_MS 1000	      /* only one that does not run takes that long */
 #define START_MS 500
 
 static bool is_needed(struct engine *e)
