@@ -242,36 +242,47 @@ static int add_offset(struct machine *m, uint64_t n)
 	return r ? r : operate(m, "+");
 }
 
-static int run_one(struct machine *m, const Dwarf_Op *op)
+static const char *sign_of(uint8_t atom)
+{
+	switch (atom) {
+	case DW_OP_plus:
+		return "+";
+	case DW_OP_minus:
+		return "-";
+	case DW_OP_mul:
+		return "*";
+	case DW_OP_and:
+		return "&";
+	case DW_OP_or:
+		return "|";
+	case DW_OP_shl:
+		return "<<";
+	default:
+		return NULL;
+	}
+}
+
+/* What a register holds, or is. 1: it is not about one. */
+static int run_register(struct machine *m, const Dwarf_Op *op)
 {
 	uint8_t atom = op->atom;
 
-	if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31)
-		return push(m, "%d", atom - DW_OP_lit0);
 	if (atom >= DW_OP_breg0 && atom <= DW_OP_breg31)
 		return push_register(m, atom - DW_OP_breg0, (int64_t)op->number);
-	if (atom >= DW_OP_reg0 && atom <= DW_OP_reg31) {
-		m->is_value = true;
-		return push_register(m, atom - DW_OP_reg0, 0);
-	}
-	switch (atom) {
-	case DW_OP_regx:
-		m->is_value = true;
-		return push_register(m, op->number, 0);
-	case DW_OP_bregx:
+	if (atom == DW_OP_bregx)
 		return push_register(m, op->number, (int64_t)op->number2);
-	case DW_OP_addr:
-		return push_static(m, op->number);
-	case DW_OP_addrx:
-	case DW_OP_GNU_addr_index:
-		return push_indexed(m, op);
-	case DW_OP_fbreg:
-		return push_frame(m, (int64_t)op->number);
-	case DW_OP_call_frame_cfa:
-		return push_cfa(m);
-	case DW_OP_entry_value:
-	case DW_OP_GNU_entry_value:
-		return push_entry_value(m, op);
+	if (atom != DW_OP_regx && (atom < DW_OP_reg0 || atom > DW_OP_reg31))
+		return 1;
+	m->is_value = true;
+	return push_register(m, atom == DW_OP_regx ? op->number : (unsigned)atom - DW_OP_reg0, 0);
+}
+
+/* 1: it is not one. */
+static int run_constant(struct machine *m, const Dwarf_Op *op)
+{
+	switch (op->atom) {
+	case DW_OP_lit0 ... DW_OP_lit31:
+		return push(m, "%d", op->atom - DW_OP_lit0);
 	case DW_OP_const1u:
 	case DW_OP_const2u:
 	case DW_OP_const4u:
@@ -284,20 +295,28 @@ static int run_one(struct machine *m, const Dwarf_Op *op)
 	case DW_OP_const8s:
 	case DW_OP_consts:
 		return push(m, "(%" PRId64 ")", (int64_t)op->number);
+	default:
+		return 1;
+	}
+}
+
+static int run_other(struct machine *m, const Dwarf_Op *op)
+{
+	switch (op->atom) {
+	case DW_OP_addr:
+		return push_static(m, op->number);
+	case DW_OP_addrx:
+	case DW_OP_GNU_addr_index:
+		return push_indexed(m, op);
+	case DW_OP_fbreg:
+		return push_frame(m, (int64_t)op->number);
+	case DW_OP_call_frame_cfa:
+		return push_cfa(m);
+	case DW_OP_entry_value:
+	case DW_OP_GNU_entry_value:
+		return push_entry_value(m, op);
 	case DW_OP_plus_uconst:
 		return add_offset(m, op->number);
-	case DW_OP_plus:
-		return operate(m, "+");
-	case DW_OP_minus:
-		return operate(m, "-");
-	case DW_OP_mul:
-		return operate(m, "*");
-	case DW_OP_and:
-		return operate(m, "&");
-	case DW_OP_or:
-		return operate(m, "|");
-	case DW_OP_shl:
-		return operate(m, "<<");
 	case DW_OP_deref:
 		return dereference(m, m->rw->module->image->word);
 	case DW_OP_deref_size:
@@ -316,8 +335,18 @@ static int run_one(struct machine *m, const Dwarf_Op *op)
 	default:
 		return refuse_lost(m->rw,
 				   "%s was optimized: its place here cannot be said (DWARF 0x%x)",
-				   m->name, atom);
+				   m->name, op->atom);
 	}
+}
+
+static int run_one(struct machine *m, const Dwarf_Op *op)
+{
+	const char *sign = sign_of(op->atom);
+	int r = sign ? operate(m, sign) : run_register(m, op);
+
+	if (r > 0)
+		r = run_constant(m, op);
+	return r > 0 ? run_other(m, op) : r;
 }
 
 static int run(struct machine *m, const Dwarf_Op *ops, size_t n)

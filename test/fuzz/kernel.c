@@ -241,39 +241,70 @@ static void act_in_call(struct kernel *k, struct fake_task *t, unsigned what, st
 		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
 }
 
+static void act_in_job_stop(struct kernel *k, struct fake_task *t, unsigned what)
+{
+	if (t->interrupted && what < 8) {
+		fake_push_kind(k->fake, t->tid, BACKEND_JOB_STOP);
+		t->interrupted = false;
+	} else {
+		facts(k, t)->job_stopped = false;
+		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+	}
+}
+
+/* What it is in the middle of comes first. Returns whether there was something. */
+static bool go_on(struct kernel *k, struct fake_task *t, unsigned what, struct input *in)
+{
+	struct kernel_task *kt = facts(k, t);
+
+	if (kt->newborn) {
+		kt->newborn = false;
+		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+	} else if (kt->child) {
+		fork_event(k, t);
+	} else if (kt->exiting) {
+		die(k, t, SIGKILL);
+	} else if (t->called_at != BACKEND_NONE) {
+		act_in_call(k, t, what, in);
+	} else if (t->how == BACKEND_LISTEN && kt->job_stopped) {
+		act_in_job_stop(k, t, what);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void begin_exit(struct kernel *k, struct fake_task *t, struct input *in)
+{
+	if (!t->exit_stops) {
+		die(k, t, (int)input_byte(in) << 8);
+		return;
+	}
+	facts(k, t)->exiting = true;
+	fake_push_exiting(k->fake, t->tid, (int)input_byte(in) << 8,
+			  (enum backend_exit_call)input_below(in, 3));
+}
+
+static void run_on(struct kernel *k, struct fake_task *t, unsigned what, struct input *in)
+{
+	if (!t->interrupted && what == 15)
+		come_by(k, t, in);
+	if (!t->interrupted && what == 14)
+		touch(k, t, in);
+	if (t->interrupted)
+		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+	else if (facts(k, t)->in_call)
+		call_event(k, t, in);
+}
+
 /* What a task under trace that runs may do. */
 static void act(struct kernel *k, struct fake_task *t, struct input *in)
 {
 	struct kernel_task *kt = facts(k, t);
 	unsigned what = input_below(in, 16);
 
-	if (kt->newborn) {
-		kt->newborn = false;
-		fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
+	if (go_on(k, t, what, in))
 		return;
-	}
-	if (kt->child) {
-		fork_event(k, t);
-		return;
-	}
-	if (kt->exiting) {
-		die(k, t, SIGKILL);
-		return;
-	}
-	if (t->called_at != BACKEND_NONE) {
-		act_in_call(k, t, what, in);
-		return;
-	}
-	if (t->how == BACKEND_LISTEN && kt->job_stopped) {
-		if (t->interrupted && what < 8) {
-			fake_push_kind(k->fake, t->tid, BACKEND_JOB_STOP);
-			t->interrupted = false;
-		} else {
-			kt->job_stopped = false;
-			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
-		}
-		return;
-	}
 	kt->job_stopped = false;
 	if (t->how == BACKEND_STEP && what < 8) {
 		fake_push_trap(k->fake, t->tid, BACKEND_TRAP_STEP,
@@ -281,10 +312,7 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 		return;
 	}
 	switch (what) {
-	case 0:
-	case 1:
-	case 2:
-	case 3:
+	case 0 ... 3:
 		call_event(k, t, in);
 		break;
 	case 4:
@@ -297,9 +325,7 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 		kt->job_stopped = true;
 		fake_push_kind(k->fake, t->tid, BACKEND_JOB_STOP);
 		break;
-	case 7:
-	case 8:
-	case 9:
+	case 7 ... 9:
 		begin_fork(k, t, in);
 		break;
 	case 10:
@@ -310,27 +336,13 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 			       input_byte(in) & 1 ? BACKEND_VFORK_DONE : BACKEND_SPURIOUS);
 		break;
 	case 12:
-		if (t->exit_stops) {
-			kt->exiting = true;
-			fake_push_exiting(k->fake, t->tid, (int)input_byte(in) << 8,
-					  (enum backend_exit_call)input_below(in, 3));
-		} else {
-			die(k, t, (int)input_byte(in) << 8);
-		}
+		begin_exit(k, t, in);
 		break;
 	case 13:
 		kill_process(k, t->pid, in);
 		break;
-	case 14:
-	case 15:
-		if (!t->interrupted && what == 15)
-			come_by(k, t, in);
-		if (!t->interrupted && what == 14)
-			touch(k, t, in);
-		if (t->interrupted)
-			fake_push_kind(k->fake, t->tid, BACKEND_INTERRUPTED);
-		else if (kt->in_call)
-			call_event(k, t, in);
+	default:
+		run_on(k, t, what, in);
 	}
 }
 
