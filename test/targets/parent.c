@@ -21,16 +21,17 @@ struct scenario {
 	const char *name;
 	void (*child)(void);
 	/*
-	 * What the parent does: g lets the child act, w wait4, i waitid that leaves the status,
-	 * n wait4 that does not block, p poll the pidfd, S T C K M sends SIGSTOP, SIGTSTP,
-	 * SIGCONT, SIGKILL, SIGTERM; . lets time pass.
+	 * What the parent does: g lets the child act, and G act again, w wait4, i waitid that
+	 * leaves the status, n wait4 that does not block, p poll the pidfd, S T C K M sends
+	 * SIGSTOP, SIGTSTP, SIGCONT, SIGKILL, SIGTERM, s c those that change nothing; . lets
+	 * time pass, e until the child has done what its parent is told of.
 	 */
 	const char *steps;
 	enum sigchld sigchld;
 };
 
 static volatile sig_atomic_t chld_count, chld_code, chld_status;
-static int gate[2], pidfd;
+static int gate[2], again[2], pidfd;
 static pid_t child;
 
 /* ---- What the child does ---- */
@@ -52,10 +53,19 @@ static void fault(void)
 	*(volatile int *)no_address = 1;
 }
 
+static void wait_at(int fd)
+{
+	char c;
+
+	while (read(fd, &c, 1) < 0 && errno == EINTR)
+		;
+}
+
+/* The parent shall see the continue by itself. */
 static void stop_itself(void)
 {
 	raise(SIGSTOP);
-	usleep(150000); /* the parent shall see the continue by itself */
+	wait_at(again[0]);
 	_exit(4);
 }
 
@@ -63,7 +73,7 @@ static void stop_often(void)
 {
 	for (int i = 0; i < 3; i++) {
 		raise(SIGSTOP);
-		usleep(150000);
+		wait_at(again[0]);
 	}
 	_exit(6);
 }
@@ -76,7 +86,7 @@ static void rest(void)
 
 static void *outlive(void *arg)
 {
-	usleep(400000);
+	wait_at(again[0]);
 	_exit(7);
 	return arg;
 }
@@ -147,27 +157,27 @@ static void have_children(void)
 }
 
 static const struct scenario scenarios[] = {
-	{ "exit", exit_three, "png.ipwpn", NORMAL },
-	{ "abort", abort_itself, "g.iwn", NORMAL },
-	{ "fault", fault, "g.iwn", NORMAL },
+	{ "exit", exit_three, "pngeipwpn", NORMAL },
+	{ "abort", abort_itself, "geiwn", NORMAL },
+	{ "fault", fault, "geiwn", NORMAL },
 	{ "terminated", rest, "g.pMipwn", NORMAL },
 	{ "killed", rest_with_threads, "g.Kiwn", NORMAL },
 	{ "stopped", rest, "g.SipwnCiwnTwnCwnKwn", NORMAL },
-	{ "stopped-twice", rest, "g.SwSnCwCnKwn", NORMAL },
+	{ "stopped-twice", rest, "g.SwsnCwcnKwn", NORMAL },
 	{ "stopped-threads", rest_with_threads, "g.SiwnCiwnMiwn", NORMAL },
 	{ "killed-while-stopped", rest, "g.SwKwn", NORMAL },
-	{ "stops-itself", stop_itself, "g.wnCwwn", NORMAL },
-	{ "stops-often", stop_often, "g.wCwwCwwCwwn", NORMAL },
-	{ "nobody-waits", stop_itself, "g.C....w", NORMAL },
-	{ "leader-first", leader_first, "gpnwn", NORMAL },
-	{ "group-exit", exit_with_threads, "g.wn", NORMAL },
-	{ "exec", exec_program, "g.wn", NORMAL },
-	{ "exec-from-thread", exec_from_thread, "g.wn", NORMAL },
-	{ "grandchildren", have_children, "g.wn", NORMAL },
-	{ "no-stops", stop_itself, "g.wnCwwn", NO_STOPS },
+	{ "stops-itself", stop_itself, "gewnCwGwn", NORMAL },
+	{ "stops-often", stop_often, "gewCwGwCwGwCwGwn", NORMAL },
+	{ "nobody-waits", stop_itself, "geC..G..w", NORMAL },
+	{ "leader-first", leader_first, "g.pnGwn", NORMAL },
+	{ "group-exit", exit_with_threads, "gewn", NORMAL },
+	{ "exec", exec_program, "gewn", NORMAL },
+	{ "exec-from-thread", exec_from_thread, "gewn", NORMAL },
+	{ "grandchildren", have_children, "gewn", NORMAL },
+	{ "no-stops", stop_itself, "g.wnCwGwn", NO_STOPS },
 	{ "ignored", exit_three, "g.w", IGNORED },
-	{ "ignored-stop", stop_itself, "g.wnCwwn", IGNORED },
-	{ "no-wait", exit_three, "g.wn", NO_WAIT },
+	{ "ignored-stop", stop_itself, "g.wnCwGwn", IGNORED },
+	{ "no-wait", exit_three, "gewn", NO_WAIT },
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 
@@ -187,7 +197,7 @@ static void tell_sigchld(bool expected)
 {
 	int before;
 
-	for (unsigned i = 0; expected && chld_count == 0 && i < 150; i++)
+	for (unsigned i = 0; expected && chld_count == 0 && i < 1000; i++)
 		usleep(10000);
 	/* The signal may come a little after what it tells of. */
 	do {
@@ -248,6 +258,11 @@ static void take_step(char step)
 	case 'g':
 		close(gate[1]);
 		break;
+	case 'G':
+		MUST(write(again[1], "", 1) == 1);
+		break;
+	case 'e': /* tell_sigchld() waits for it */
+		break;
 	case 'w':
 		tell_wait(0);
 		break;
@@ -261,12 +276,14 @@ static void take_step(char step)
 		tell_pidfd();
 		break;
 	case 'S':
+	case 's':
 		kill(child, SIGSTOP);
 		break;
 	case 'T':
 		kill(child, SIGTSTP);
 		break;
 	case 'C':
+	case 'c':
 		kill(child, SIGCONT);
 		break;
 	case 'K':
@@ -297,22 +314,33 @@ static void watch(enum sigchld how)
 static void be_child(const struct scenario *s)
 {
 	struct rlimit none = { 0, 0 };
-	char c;
 
 	/* Before the parent says a word, so it cannot have ended yet. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &none);
 	signal(SIGCHLD, SIG_DFL);
 	close(gate[1]);
-	while (read(gate[0], &c, 1) < 0)
-		;
+	wait_at(gate[0]);
 	s->child();
 	_exit(99);
 }
 
+/* Whether the parent gets a signal for this step. */
+static bool is_told(char step, enum sigchld how)
+{
+	switch (how) {
+	case NORMAL:
+		return strchr("eGSTCKM", step) != NULL;
+	case IGNORED:
+		return false;
+	default: /* of ends only */
+		return strchr("eG", step) != NULL;
+	}
+}
+
 static int play(const struct scenario *s)
 {
-	MUST(pipe(gate) == 0);
+	MUST(pipe(gate) == 0 && pipe(again) == 0);
 	watch(s->sigchld);
 	child = fork();
 	MUST(child >= 0);
@@ -327,7 +355,7 @@ static int play(const struct scenario *s)
 		take_step(*step);
 		/* How fast the child acts is not what is to be compared. */
 		if (*step != 'g')
-			tell_sigchld(s->sigchld == NORMAL && strchr("STCKM", *step));
+			tell_sigchld(is_told(*step, s->sigchld));
 	}
 	say("end\n");
 	return 0;
