@@ -58,7 +58,6 @@ static void print_events(struct cotrace *s, int64_t timeout_ns)
 		if (ev.kind == COTRACE_EVENT_SYSCALL_ENTRY)
 			printf("%d prints: %d: system call %lld\n", (int)getpid(), ev.tid,
 			       (long long)ev.syscall.nr);
-	fflush(stdout);
 }
 
 static int receiver(void)
@@ -96,6 +95,7 @@ int main(int argc, char **argv)
 	struct cotrace *s;
 	int sock, r;
 
+	setlinebuf(stdout); /* a line is to be seen when its event has come */
 	if (argc > 1 && strcmp(argv[1], "--receive") == 0)
 		return receiver();
 	if (argc != 2) {

@@ -54,7 +54,8 @@ static pid_t watched(void (*body)(void))
 
 static void ready(void)
 {
-	usleep(50000); /* it is being seized */
+	while (proc_status_number(getpid(), "TracerPid") <= 0)
+		usleep(1000); /* it is being seized */
 	raise(SIGUSR1);
 }
 

@@ -90,7 +90,6 @@ static void on_usr1(int signo)
 
 static void wait_for_usr1(void)
 {
-	signal(SIGUSR1, on_usr1);
 	while (!handled)
 		usleep(1000);
 	_exit(7);
@@ -99,9 +98,10 @@ static void wait_for_usr1(void)
 /* 43 */
 TEST(a_signal_given_at_another_stop_is_dropped)
 {
-	pid_t pid = raw_child(wait_for_usr1);
+	pid_t pid;
 
-	test_sleep_ms(30);
+	signal(SIGUSR1, on_usr1); /* the child inherits it */
+	pid = raw_child(wait_for_usr1);
 	raw_seize(pid, 0);
 	raw_stop(pid);
 	raw_cont(pid, SIGUSR1);
