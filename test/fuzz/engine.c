@@ -160,10 +160,15 @@ static void any_request(struct world *w, struct client *c)
 {
 	unsigned type = 1 + input_below(&w->in, 33), bits = input_byte(&w->in);
 	bool tail = false;
-	int fixed = wire_request_fixed_size(type, &tail);
-	size_t length = tail && (bits & 1) ? input_byte(&w->in) : 0;
+	int fixed;
+	size_t length;
 	struct wire_writer out;
 
+	/* It is younger than most of the corpus, whose meaning is to stay. */
+	if (type == WIRE_BREAKPOINTS && (bits & 32))
+		type = WIRE_BREAKPOINTS_OF;
+	fixed = wire_request_fixed_size(type, &tail);
+	length = tail && (bits & 1) ? input_byte(&w->in) : 0;
 	if (c->used + WIRE_HEADER_SIZE + 1024 > sizeof c->out)
 		send_out(c, -1);
 	wire_writer_init(&out, c->out, sizeof c->out);
