@@ -129,9 +129,11 @@ int common_option(struct common_options *o, int c)
 
 int common_finish(struct common_options *o, int argc, char **argv)
 {
-	if (optind < argc)
+	bool has_command = optind < argc;
+
+	if (has_command)
 		o->command = argv + optind;
-	if (!o->command && !o->pid_count)
+	if (!has_command && !o->pid_count)
 		return complain(EXIT_USAGE,
 				"name a command to run, or a process with -p; see cotrace %s "
 				"--help",
