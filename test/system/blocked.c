@@ -75,7 +75,7 @@ TEST(a_finite_timeout_is_not_cut_short_by_stops)
 	struct target t;
 	char line[100];
 
-	TARGET_START(&t, "blocked", "timed", "400");
+	TARGET_START(&t, "blocked", "timed", "1000");
 	target_line(&t, line, sizeof line);
 	s = attached(t.pid, NULL);
 	for (int i = 0; i < 8; i++) {

@@ -117,7 +117,7 @@ TEST(a_call_that_would_make_the_kernel_forget_is_refused)
 	int64_t result;
 	int n;
 
-	TARGET_START(&t, "blocked", "nanosleep", "300");
+	TARGET_START(&t, "blocked", "nanosleep", "1500");
 	target_line(&t, line, sizeof line);
 	s = attached(t.pid, NULL);
 	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);

@@ -145,20 +145,24 @@ TEST(stops_are_never_lost)
 
 TEST(what_is_queued_is_counted_and_can_be_read)
 {
-	struct cotrace_session_info info[3];
+	struct cotrace_session_info info[8];
 	struct cotrace *s;
 	struct target t;
-	int n;
+	int n, own = 0;
 
 	puppet_start(&t);
 	s = attached(t.pid, NULL);
 	subscribe_call(s, SYS_getpid, COTRACE_ENTRY, COTRACE_NOTE);
 	for (int i = 0; i < 50; i++)
 		puppet_ask(&t, "pid");
-	n = cotrace_sessions(s, info, 3);
-	CHECK_EQ(n, 1);
-	CHECK_OP(info[0].notes, >=, 50);
-	CHECK_EQ(info[0].lost, 0);
+	n = cotrace_sessions(s, info, 8);
+	CHECK(n > 0 && n <= 8);
+	/* Others may be looking. */
+	while (own + 1 < n && info[own].session != cotrace_id(s))
+		own++;
+	CHECK_EQ(info[own].session, cotrace_id(s));
+	CHECK_OP(info[own].notes, >=, 50);
+	CHECK_EQ(info[own].lost, 0);
 	cotrace_close(s);
 	puppet_end(&t);
 }

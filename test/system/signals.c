@@ -265,7 +265,7 @@ TEST(a_genuine_sigstop_is_not_lost_around_attach)
 		if (i % 2 == 0)
 			syscall(SYS_tgkill, t.pid, t.pid, SIGSTOP);
 		cotrace_close(s);
-		CHECK_SOON(proc_state(t.pid) == 'T', 2000);
+		CHECK_SOON(is_traced_by(t.pid, 0) && proc_state(t.pid) == 'T', 2000);
 		test_sleep_ms(1);
 		CHECK_EQ(proc_state(t.pid), 'T');
 		kill(t.pid, SIGCONT);
