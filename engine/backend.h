@@ -66,6 +66,7 @@ struct backend_event {
 		struct {
 			siginfo_t siginfo;
 			enum backend_trap trap; /* TRAP only */
+			bool unsaid; /* DEBUG: the processor lost which register it was */
 		};
 		struct {
 			pid_t tid;

@@ -206,7 +206,8 @@ bool step_ends(struct task *t, const struct backend_event *ev)
 		return false;
 	}
 	/* It stood in a call that none had seen begin, as a new task does. */
-	t->step.idle = ev->trap == BACKEND_TRAP_CALL && !(t->step.insn.flags & CODE_IS_SYSCALL);
+	t->step.idle = ev->trap == BACKEND_TRAP_CALL && ev->pc == t->step.pc &&
+		       !(t->step.insn.flags & CODE_IS_SYSCALL);
 	return ev->trap == BACKEND_TRAP_STEP || ev->trap == BACKEND_TRAP_NOTICE ||
 	       ev->trap == BACKEND_TRAP_CALL;
 }

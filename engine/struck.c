@@ -151,6 +151,39 @@ static void look(struct task *t, struct watch *w, unsigned hits)
 	s->after = value_of(w);
 }
 
+static bool has_changed(struct task *t, const struct backend_debug *piece)
+{
+	uint8_t now[BACKEND_DEBUG_BYTES];
+
+	if (space_read(t, piece->addr, now, piece->length) != (ssize_t)piece->length)
+		return false;
+	list_for_each (&t->process->watches, node, after) {
+		const struct watch *w = list_entry(node, struct watch, in_process);
+
+		if (!w->stepped && w->kind == piece->kind && piece->addr - w->addr < w->length &&
+		    memcmp(now, w->last + (piece->addr - w->addr), piece->length) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Which have been hit when nobody says so: what has changed, or else all that may have been. */
+static unsigned guess(struct task *t)
+{
+	unsigned changed = 0, all = 0;
+
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++) {
+		const struct backend_debug *piece = &t->armed[i];
+
+		if (piece->kind == BACKEND_DEBUG_NONE || piece->kind == BACKEND_DEBUG_EXECUTE)
+			continue;
+		all |= 1u << i;
+		if (has_changed(t, piece))
+			changed |= 1u << i;
+	}
+	return changed ? changed : all;
+}
+
 /* At the others a call has just begun, or the program has ended. */
 static bool can_tell(const struct backend_event *ev)
 {
@@ -170,6 +203,8 @@ void struck_take(struct task *t, const struct backend_event *ev)
 		return;
 	if (t->is_armed && can_tell(ev))
 		hits = b->ops->debug_hits(b, t->tid);
+	if (t->is_armed && hits == 0 && ev->kind == BACKEND_TRAP && ev->unsaid)
+		hits = guess(t);
 	stepped = t->process->stepped && has_stepped(t, ev);
 	if (hits == 0 && !stepped)
 		return;

@@ -131,6 +131,8 @@ void fake_push_exit(struct fake *f, pid_t tid, int64_t nr, int64_t result);
 void fake_push_signal(struct fake *f, pid_t tid, int signo);
 /* A trap of the kind @trap, with the task at @pc. */
 void fake_push_trap(struct fake *f, pid_t tid, enum backend_trap trap, uint64_t pc);
+/* Of a debug register, without saying which. */
+void fake_push_unsaid(struct fake *f, pid_t tid, uint64_t pc);
 void fake_push_exec(struct fake *f, pid_t tid, pid_t former);
 void fake_push_exiting(struct fake *f, pid_t tid, int status, enum backend_exit_call call);
 void fake_push_dead(struct fake *f, pid_t tid, int status);

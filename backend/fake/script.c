@@ -94,7 +94,7 @@ void fake_push_signal(struct fake *f, pid_t tid, int signo)
 	fake_push(f, &ev);
 }
 
-void fake_push_trap(struct fake *f, pid_t tid, enum backend_trap trap, uint64_t pc)
+static void push_trap(struct fake *f, pid_t tid, enum backend_trap trap, bool unsaid, uint64_t pc)
 {
 	struct backend_event ev = { .kind = BACKEND_TRAP, .tid = tid, .pc = pc };
 
@@ -102,7 +102,18 @@ void fake_push_trap(struct fake *f, pid_t tid, enum backend_trap trap, uint64_t 
 	ev.siginfo.si_signo = SIGTRAP;
 	ev.siginfo.si_code = TRAP_TRACE;
 	ev.trap = trap;
+	ev.unsaid = unsaid;
 	fake_push(f, &ev);
+}
+
+void fake_push_trap(struct fake *f, pid_t tid, enum backend_trap trap, uint64_t pc)
+{
+	push_trap(f, tid, trap, false, pc);
+}
+
+void fake_push_unsaid(struct fake *f, pid_t tid, uint64_t pc)
+{
+	push_trap(f, tid, BACKEND_TRAP_DEBUG, true, pc);
 }
 
 void fake_push_exec(struct fake *f, pid_t tid, pid_t former)

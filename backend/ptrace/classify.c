@@ -121,12 +121,14 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 		return true;
 	}
 	ev->kind = BACKEND_SIGNAL;
+	ev->unsaid = false;
 	if (ptrace_call(PTRACE_GETSIGINFO, t->tid, 0, (uintptr_t)&ev->siginfo) < 0)
 		return false;
 	/* A perf event of the program itself asks for a signal, and means it. */
 	if (signo == SIGTRAP && ev->siginfo.si_code > 0 && ev->siginfo.si_code != TRAP_PERF) {
 		ev->kind = BACKEND_TRAP;
-		ev->trap = regs_trap(&ev->siginfo);
+		ev->unsaid = !t->stepped && debug_unsaid(t->tid, ev->pc, &ev->siginfo);
+		ev->trap = ev->unsaid ? BACKEND_TRAP_DEBUG : regs_trap(&ev->siginfo);
 	}
 	return true;
 }

@@ -198,6 +198,8 @@ unsigned debug_count(struct backend *base);
 int debug_set(struct backend *base, pid_t tid, const struct backend_debug *before,
 	      const struct backend_debug *now);
 unsigned debug_hits(struct backend *base, pid_t tid);
+/* What looks like another trap at @pc was one of them, lost by the processor. */
+bool debug_unsaid(pid_t tid, uint64_t pc, const siginfo_t *info);
 int debug_pass(struct backend *base, pid_t tid);
 
 int regs_save(pid_t tid, struct ptrace_registers *regs);

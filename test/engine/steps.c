@@ -56,6 +56,23 @@ static void the_task_steps_once_when_the_last_hold_goes(void **state)
 	assert_int_equal(how(st), BACKEND_RUN);
 }
 
+/* Where it moved it has executed something, whatever the trap says: see debug_unsaid(). */
+static void the_end_of_a_call_is_a_step_only_where_it_moved(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	stopped(c);
+	step(c, COTRACE_STEP_INSTRUCTION, 0, 0);
+	fake_push_trap(st->kernel, PID, BACKEND_TRAP_CALL, AT);
+	settle(st);
+	expect_none(c);
+	assert_int_equal(how(st), BACKEND_STEP);
+	fake_push_trap(st->kernel, PID, BACKEND_TRAP_CALL, AT + 2);
+	settle(st);
+	assert_int_equal(expect(c, COTRACE_EVENT_STEP).head.pc, AT + 2);
+}
+
 static void a_stop_that_comes_first_takes_the_request_back(void **state)
 {
 	struct stage *st = *state;
@@ -199,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAGED(the_task_steps_once_when_the_last_hold_goes),
+		STAGED(the_end_of_a_call_is_a_step_only_where_it_moved),
 		STAGED(a_stop_that_comes_first_takes_the_request_back),
 		STAGED(a_stop_of_another_session_does_not),
 		STAGED(a_range_is_left_by_as_many_steps_as_it_takes),
