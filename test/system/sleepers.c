@@ -38,8 +38,8 @@ bool ends_on_time(const char *kind, unsigned ms, void (*interrupt)(struct cotrac
 	snprintf(text, sizeof text, "%u", ms);
 	TARGET_START(&t, "blocked", kind, text);
 	target_line(&t, line, sizeof line);
-	s = attached(t.pid, NULL);
 	begun = test_now_ns();
+	s = attached(t.pid, NULL);
 	/* Until late, so that to begin anew would make a difference that no load makes. */
 	for (int i = 0; i < ROUNDS && test_now_ns() - begun < limit * 7 / 10; i++) {
 		last = test_now_ns();
