@@ -241,7 +241,7 @@ void task_proceed(struct task *t)
 			return;
 		}
 	} while (struck_follows(t) || step_follows(t));
-	if (!step_ready(t)) {
+	if (!sigtrap_asked(t) || !step_ready(t)) {
 		regs_flush(t);
 		return;
 	}

@@ -216,7 +216,7 @@ static void fetched(struct task *t, int error, int64_t result, void *arg)
 				     (ssize_t)size;
 	p->sigtrap.fails = !p->sigtrap.fetched;
 	give_back(t);
-	if (p->sigtrap.fetched && t->damaged)
+	if (p->sigtrap.fetched && t->damaged && p->sigtrap.what == BACKEND_SIG_IGNORED)
 		ignore_again(t);
 	t->damaged = false;
 }
@@ -263,6 +263,11 @@ static bool find_out(struct task *t)
 		return false;
 	p->sigtrap.fails = true;
 	return true;
+}
+
+bool sigtrap_asked(struct task *t)
+{
+	return t->process == NULL || t->detaching || is_known(t->process) || find_out(t);
 }
 
 bool sigtrap_ready(struct task *t)

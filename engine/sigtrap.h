@@ -17,6 +17,8 @@ void sigtrap_born(struct task *t);
 void sigtrap_inherit(struct process *child, const struct process *parent);
 /* It makes a system call, and that may be about SIGTRAP. */
 void sigtrap_changed(struct task *t);
+/* What is not known is asked of it, before it runs into a trap. False: it is asked now. */
+bool sigtrap_asked(struct task *t);
 /* What it takes to make good a step from here is known; else it is asked again later. */
 bool sigtrap_ready(struct task *t);
 /* It runs now, to make a step if @steps. */

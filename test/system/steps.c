@@ -224,7 +224,8 @@ TEST(a_program_steps_as_by_ptrace_alone)
 
 /* ---- SIGTRAP blocked, ignored, handled where a trap is hit (79) ---- */
 
-static void hits_at_spot(const char *program, const char *what, enum cotrace_mode mode)
+static void hits_at_spot(const char *program, const char *what, enum cotrace_mode mode,
+			 unsigned later_ms)
 {
 	struct cotrace_breakpoint b = { .size = sizeof b, .mode = mode };
 	struct cotrace_event ev = EVENT_NULL;
@@ -233,6 +234,7 @@ static void hits_at_spot(const char *program, const char *what, enum cotrace_mod
 	uint64_t id;
 
 	stepped_start(&p, program, what);
+	test_sleep_ms(later_ms);
 	b.pid = p.t.pid;
 	b.addr = p.spot;
 	CHECK_EQ(cotrace_break(p.s, &id, &b), 0);
@@ -256,9 +258,11 @@ TEST(what_a_program_does_about_sigtrap_outlives_hits)
 	static const char *const all[] = { "trap0", "trap1", "trap2", "trap3", "trap4" };
 
 	for (int i = 0; i < 5; i++) {
-		hits_at_spot("stepped", all[i], COTRACE_STOP);
-		hits_at_spot("stepped", all[i], COTRACE_NOTE);
-		hits_at_spot("stepped-32", all[i], COTRACE_STOP);
+		hits_at_spot("stepped", all[i], COTRACE_STOP, 0);
+		hits_at_spot("stepped", all[i], COTRACE_NOTE, 0);
+		hits_at_spot("stepped-32", all[i], COTRACE_STOP, 0);
+		/* What was known has to be asked again, of a task that stands. */
+		hits_at_spot("stepped", all[i], COTRACE_STOP, 200);
 	}
 }
 

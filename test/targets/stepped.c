@@ -338,25 +338,44 @@ static void execs(void)
 /* ---- Blocked calls ---- */
 
 static int pipe_of[2];
+static unsigned alarms, alarm_us;
 
-static void on_alarm(int signo)
+static void set_alarm(void)
+{
+	struct itimerval soon = { .it_value = { alarm_us / 1000000, alarm_us % 1000000 } };
+
+	MUST(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+}
+
+static void on_alarm_to_restart(int signo)
 {
 	see((unsigned long)signo);
 	MUST(write(pipe_of[1], "x", 1) == 1);
 }
 
-static void read_with(int flags)
+/* Step by step it may take longer to come to the call: then the alarm comes once more. */
+static void on_alarm_to_end(int signo)
 {
-	struct itimerval soon = { .it_value = { 0, 20000 } };
-	struct sigaction a = { .sa_handler = on_alarm, .sa_flags = flags };
+	if (alarms++ == 0)
+		see((unsigned long)signo);
+	alarm_us *= 2;
+	set_alarm();
+}
+
+static void read_with(void (*handler)(int), int flags)
+{
+	struct sigaction a = { .sa_handler = handler, .sa_flags = flags };
 	char byte = 0;
 	long r;
 
-	MUST(sigaction(SIGALRM, &a, NULL) == 0 && setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	MUST(sigaction(SIGALRM, &a, NULL) == 0);
+	alarms = 0;
+	alarm_us = 20000;
+	set_alarm();
 	r = read(pipe_of[0], &byte, 1);
 	see((unsigned long)(r < 0 ? -errno : r));
-	if (r < 0)
-		MUST(read(pipe_of[0], &byte, 1) == 1);
+	alarm_us = 0;
+	set_alarm();
 	see((unsigned char)byte);
 }
 
@@ -366,8 +385,8 @@ static void blocked(void)
 	sigset_t all, old;
 
 	MUST(pipe(pipe_of) == 0);
-	read_with(SA_RESTART);
-	read_with(0);
+	read_with(on_alarm_to_restart, SA_RESTART);
+	read_with(on_alarm_to_end, 0);
 	close(pipe_of[0]);
 	close(pipe_of[1]);
 	see((unsigned long)nanosleep(&t, NULL));
