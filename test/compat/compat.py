@@ -165,6 +165,10 @@ class Tool:
                 (session_of(pid) == self.pid or
                  mark in read('/proc/%d/environ' % pid, 'rb').split(b'\0'))]
 
+    def left(self):
+        """An engine stays as long as another session needs it."""
+        return [pid for pid in self.ours() if status_of(pid, 'Name') != 'cotrace-engine']
+
     def report(self):
         return '\n'.join(line for pid in self.ours() for line in describe(pid))
 
@@ -178,7 +182,7 @@ class Tool:
             raise Failure('HANG: %s\n%s\n-- said\n%s' % (
                 ' '.join(self.command), text, self.said()[-6000:]))
         try:
-            soon(lambda: not self.ours(), 'all that it started has ended', 10)
+            soon(lambda: not self.left(), 'all that it started has ended', 10)
         except Failure:
             text = self.report()
             self.clear()
@@ -227,6 +231,17 @@ class Target:
         self.process.wait()
         self.process.stdin.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tell(self, order):
+        self.process.stdin.write(order)
+        self.process.stdin.flush()
+
+    def says(self, pattern, about=lambda: ''):
+        try:
+            soon(lambda: re.search(pattern, read(self.out), re.M), 'the target says ' + pattern)
+        except Failure as failure:
+            raise Failure('%s; it said %r\n%s\n%s' % (
+                failure, read(self.out), '\n'.join(describe(self.pid)), about()))
 
     def ends_well(self, expected):
         """Nothing of it is stopped, traced or lost."""

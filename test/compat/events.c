@@ -310,7 +310,7 @@ static void clone_with(int flags)
 
 	if (pid == 0)
 		idle_child(NULL);
-	usleep(20000);
+	usleep(300000); /* its stop is told before it is killed */
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	_exit(7);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,20 @@ int resume(int what, pid_t pid, int signo)
 	if (result != 0)
 		say("resume %d %s: %s", what, who(pid), value(result));
 	return next(pid, __WALL);
+}
+
+void until_entry(pid_t pid, long number, int how)
+{
+	for (;;) {
+		int status;
+
+		request(how, pid, 0, 0);
+		status = quietly(pid, __WALL);
+		if (status == -1 || !WIFSTOPPED(status) ||
+		    request(PTRACE_PEEKUSER, pid, offsetof(struct user_regs_struct, orig_rax), 0) ==
+			    number)
+			return;
+	}
 }
 
 void tell_siginfo(pid_t pid)

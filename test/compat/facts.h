@@ -69,6 +69,8 @@ void next_id(idtype_t type, id_t id, int options);
 int quietly(pid_t pid, int options);
 /* Resumes with @what and @signo, then tells the next status. */
 int resume(int what, pid_t pid, int signo);
+/* Its stop at the entry of the next call of that number; @how: PTRACE_SYSCALL or SYSEMU. */
+void until_entry(pid_t pid, long number, int how);
 /* The siginfo of its stop. */
 void tell_siginfo(pid_t pid);
 void tell_message(pid_t pid, const char *name);

@@ -91,15 +91,8 @@ static void sync_calls(void)
 FACTS(a_signal_given_at_another_stop)
 {
 	pid_t pid = traced("child", sync_calls, PTRACE_O_TRACESYSGOOD);
-	int status;
 
-	while ((status = quietly(pid, __WALL | WNOHANG)) == -1 || WIFSTOPPED(status)) {
-		request(PTRACE_SYSCALL, pid, 0, 0);
-		if (request(PTRACE_PEEKUSER, pid, offsetof(struct user_regs_struct, orig_rax), 0) ==
-		    SYS_getppid)
-			break;
-	}
-	next(pid, __WALL);
+	until_entry(pid, SYS_getppid, PTRACE_SYSCALL);
 	resume(PTRACE_SYSCALL, pid, SIGUSR1);
 	resume(PTRACE_SYSCALL, pid, SIGUSR1);
 	tell_siginfo(pid);

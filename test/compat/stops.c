@@ -81,20 +81,6 @@ static void exit_with_parent(void)
 			 : "rdi", "rcx", "r11", "memory");
 }
 
-/* The stop at the entry of the next call with that number. */
-static void until_entry(pid_t pid, long number, int how)
-{
-	for (;;) {
-		int status;
-
-		request(how, pid, 0, 0);
-		status = quietly(pid, __WALL);
-		if (status == -1 || !WIFSTOPPED(status) ||
-		    request(PTRACE_PEEKUSER, pid, USER(orig_rax), 0) == number)
-			return;
-	}
-}
-
 static void with_number(long number, bool has_result, long result)
 {
 	pid_t pid = traced("child", exit_with_parent, PTRACE_O_TRACESYSGOOD);

@@ -10,6 +10,7 @@
  *	signals       handles a SIGUSR1 of its own
  *	crash         ends by SIGSEGV
  *	wait N        N threads call it now and then until input ends; says "ready"
+ *	phases N      N threads call it 50 times for each byte of input
  *	spin          the leader alone does so
  */
 #include <poll.h>
@@ -155,6 +156,54 @@ static void spin(void)
 	say("ended\n");
 }
 
+static pthread_barrier_t begin, end;
+
+__attribute__((noinline)) static void phase_end(int phase)
+{
+	say("phase %d\n", phase);
+}
+
+static void *work_in_phases(void *arg)
+{
+	for (;;) {
+		pthread_barrier_wait(&begin);
+		if (ended)
+			return arg;
+		for (long i = 0; i < 50; i++) {
+			cube(i);
+			getppid();
+		}
+		pthread_barrier_wait(&end);
+	}
+}
+
+/* Each line of input is a phase: every thread calls cube(), square() and getppid() 50 times. */
+static void phases(unsigned n)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	pthread_t ids[64];
+	char order;
+
+	pthread_barrier_init(&begin, NULL, n + 1);
+	pthread_barrier_init(&end, NULL, n + 1);
+	for (unsigned i = 0; i < n; i++)
+		MUST(pthread_create(&ids[i], NULL, work_in_phases, NULL) == 0);
+	say("ready\n");
+	for (int phase = 1;; phase++) {
+		while (poll(&input, 1, 0) == 0)
+			usleep(3000);
+		ended = read(STDIN_FILENO, &order, 1) <= 0;
+		pthread_barrier_wait(&begin);
+		if (ended)
+			break;
+		pthread_barrier_wait(&end);
+		phase_end(phase);
+	}
+	for (unsigned i = 0; i < n; i++)
+		MUST(pthread_join(ids[i], NULL) == 0);
+	say("ended after %d calls\n", calls);
+}
+
 int main(int argc, char **argv)
 {
 	const char *scenario = argc > 1 ? argv[1] : "run";
@@ -174,6 +223,8 @@ int main(int argc, char **argv)
 		crash(NULL);
 	else if (strcmp(scenario, "wait") == 0)
 		wait_for_end(n);
+	else if (strcmp(scenario, "phases") == 0)
+		phases(n);
 	else if (strcmp(scenario, "spin") == 0)
 		spin();
 	else
