@@ -26,7 +26,10 @@ static int signal_of(const struct backend_event *ev)
 {
 	if (ev->kind == BACKEND_SIGNAL)
 		return ev->siginfo.si_signo;
-	return ev->kind == BACKEND_TRAP && ev->trap != BACKEND_TRAP_DEBUG ? SIGTRAP : 0;
+	return ev->kind == BACKEND_TRAP && ev->trap != BACKEND_TRAP_DEBUG &&
+			       ev->trap != BACKEND_TRAP_KERNEL
+		       ? SIGTRAP
+		       : 0;
 }
 
 static void let_go(struct backend *b, const struct backend_event *ev)
@@ -52,6 +55,12 @@ void disarm(struct backend *b, pid_t pid)
 	while (d.left > 0 && clock_now_ns() < until) {
 		if (b->ops->next(b, &ev, until) != 1)
 			continue;
+		if (ev.kind == BACKEND_KERNEL_HIT)
+			continue;
+		if (ev.kind == BACKEND_INTERRUPTED && b->ops->trap_waits(b, ev.tid)) {
+			b->ops->resume(b, ev.tid, BACKEND_RUN, 0);
+			continue;
+		}
 		if (ev.kind == BACKEND_FORK || ev.kind == BACKEND_VFORK || ev.kind == BACKEND_CLONE)
 			d.left++;
 		d.left--;

@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 /*
- * What a task did. After every kind but DEAD the task stands and waits for resume() or
- * detach(). Kinds and the only legal next steps:
+ * What a task did. After every kind but DEAD and KERNEL_HIT the task stands and waits for
+ * resume() or detach(). Kinds and the only legal next steps:
  */
 enum backend_kind {
 	BACKEND_NONE = 0,
@@ -31,7 +31,8 @@ enum backend_kind {
 	BACKEND_VFORK_DONE,
 	BACKEND_EXEC,
 	BACKEND_EXITING, /* only after exit_stops(true) */
-	BACKEND_DEAD,	 /* reaped; the tid means nothing any more */
+	BACKEND_KERNEL_HIT, /* it runs: see kernel_set(). interrupt(), for it does not stop by itself */
+	BACKEND_DEAD,	    /* reaped; the tid means nothing any more */
 	BACKEND_SPURIOUS /* a stop of no interest; resume */
 };
 
@@ -51,7 +52,8 @@ enum backend_trap {
 	BACKEND_TRAP_CALL,   /* ... a system call came to its end */
 	BACKEND_TRAP_NOTICE, /* ... and a signal handler entered; no signal can be delivered now */
 	BACKEND_TRAP_CODE,   /* a trap instruction */
-	BACKEND_TRAP_DEBUG   /* a debug register */
+	BACKEND_TRAP_DEBUG,  /* a debug register */
+	BACKEND_TRAP_KERNEL  /* what kernel_set() has set: no instruction did it */
 };
 
 /* How a task left when it is EXITING. */
@@ -175,7 +177,10 @@ struct backend_ops {
 	void (*take_back)(struct backend *b, pid_t tid);
 	/* Whether a signal waits that will be delivered when the task runs. */
 	bool (*signal_waits)(struct backend *b, pid_t tid);
-	/* Whether a TRAP waits that will be reported before the task does anything else. */
+	/*
+	 * Whether a TRAP waits that will be reported before the task does anything else: then it
+	 * is to be let run into it. INTERRUPTED, JOB_STOP.
+	 */
 	bool (*trap_waits)(struct backend *b, pid_t tid);
 	enum backend_disposition (*disposition)(struct backend *b, pid_t tid, int signo);
 
@@ -228,6 +233,14 @@ struct backend_ops {
 	unsigned (*debug_hits)(struct backend *b, pid_t tid);
 	/* The breakpoint of a debug register at its pc is not to hit when it runs on. */
 	int (*debug_pass)(struct backend *b, pid_t tid);
+	/*
+	 * The task stands: @now are registers beside those of debug_set(), for accesses that the
+	 * kernel makes itself in calls of the task. Returns those, as bits, that it has. After a
+	 * hit it stops soon (TRAP_KERNEL) or makes a KERNEL_HIT; other stops can come before.
+	 */
+	unsigned (*kernel_set)(struct backend *b, pid_t tid, const struct backend_debug *now);
+	/* Which of them, as bits, have been hit since this was last asked. */
+	unsigned (*kernel_hits)(struct backend *b, pid_t tid);
 	/* The signals that a task blocks, or will when its call is over. 0 or -errno. */
 	int (*mask_get)(struct backend *b, pid_t tid, uint64_t *mask);
 	int (*mask_set)(struct backend *b, pid_t tid, uint64_t mask);

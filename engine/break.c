@@ -363,7 +363,9 @@ static uint32_t planted(const struct breakpoint *b)
 {
 	if (b->watch == NULL)
 		return b->site && b->site->planted;
-	return b->watch->stepped ? COTRACE_PLANTED_STEPPING : 1;
+	return b->watch->stepped  ? COTRACE_PLANTED_STEPPING
+	       : b->watch->kernel ? COTRACE_PLANTED_KERNEL
+				  : 1;
 }
 
 static void put_breakpoints(struct wire_writer *w, const struct session *s, uint64_t after_id,

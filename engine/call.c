@@ -305,7 +305,8 @@ static void entering(struct call *c, const struct backend_event *ev)
 		at_entry(c, ev);
 		return;
 	}
-	if (ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_DEBUG) {
+	if (ev->kind == BACKEND_TRAP &&
+	    (ev->trap == BACKEND_TRAP_DEBUG || ev->trap == BACKEND_TRAP_KERNEL)) {
 		go(c, BACKEND_SYSCALLS); /* it has not reached what it is to execute */
 		return;
 	}

@@ -91,6 +91,7 @@ struct process {
 	struct list watches;
 	struct backend_debug debug[BACKEND_DEBUG_MAX]; /* what its tasks are to have armed */
 	unsigned debug_users[BACKEND_DEBUG_MAX];
+	unsigned kernel_wanted; /* of these, as bits: what the kernel accesses itself, too */
 	uint64_t debug_version; /* changes of that */
 	bool debug_armed;	/* some task has had them */
 	bool kept_armed;	/* ... and the keeper knows */
@@ -218,6 +219,8 @@ struct task {
 	/* Debug registers: watch.c, struck.c. */
 	struct backend_debug armed[BACKEND_DEBUG_MAX];
 	bool is_armed;
+	unsigned kernel_armed;	/* of these, as bits: see backend_ops.kernel_set() */
+	bool kernel_had;	/* ... once: a SIGTRAP of theirs may wait */
 	uint64_t debug_version; /* of the process, at the last attempt */
 	struct struck *struck;	/* hit on the way to this stop */
 	size_t struck_count;

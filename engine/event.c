@@ -336,6 +336,7 @@ static void hit_record(const struct task *t, struct event *ev)
 		return;
 	}
 	ev->kind = COTRACE_EVENT_WATCHPOINT;
+	ev->flags = s->kernel ? COTRACE_EV_KERNEL : 0;
 	ev->watchpoint = (struct wire_e_watchpoint){ b->id,	b->hits,  s->addr,
 						     s->before, s->after, s->length };
 }

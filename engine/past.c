@@ -63,7 +63,8 @@ void past_settle(struct task *t, struct backend_event *ev)
 		return;
 	if (ev->kind == BACKEND_SYSCALL_ENTRY) {
 		entered_from_slot(t, site, ev);
-	} else if (t->steps && t->step.fix && ev->kind == BACKEND_TRAP) {
+	} else if (t->steps && t->step.fix && ev->kind == BACKEND_TRAP &&
+		   ev->trap != BACKEND_TRAP_KERNEL) {
 		return; /* step.c puts it right */
 	} else if (ev->pc == t->slot_at) {
 		regs_set_pc(t, site->addr);

@@ -380,7 +380,8 @@ void process_let_go_softly(struct process *p)
 		struct task *t = list_entry(node, struct task, in_process);
 
 		/* One that may have run, or may run, into a trap must not be left alone. */
-		if (!t->stops_at_calls && !t->disturbed && !p->space->used && !t->is_armed)
+		if (!t->stops_at_calls && !t->disturbed && !p->space->used && !t->is_armed &&
+		    !t->kernel_had)
 			continue;
 		t->detaching = true;
 		task_interrupt(t);

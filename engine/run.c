@@ -124,11 +124,32 @@ static void sync_exit_stops(struct task *t)
 		t->exit_stops = want;
 }
 
+/* A SIGTRAP of the kernel's accesses may wait. From an interrupt's stop it is let come. */
+static bool goes_on_first(struct task *t, int signo)
+{
+	struct backend *b = t->engine->backend;
+
+	if (!t->kernel_had)
+		return false;
+	watch_disarm(t);
+	if (t->ev.kind != BACKEND_SYSCALL_EXIT && t->ev.kind != BACKEND_SIGNAL &&
+	    t->ev.kind != BACKEND_CLONE && t->ev.kind != BACKEND_FORK &&
+	    t->ev.kind != BACKEND_VFORK && t->ev.kind != BACKEND_VFORK_DONE)
+		return false;
+	t->state = TASK_RUNNING;
+	t->kind = 0;
+	task_interrupt(t);
+	b->ops->resume(b, t->tid, BACKEND_RUN, signo);
+	return true;
+}
+
 static void detach(struct task *t, int signo)
 {
 	struct backend *b = t->engine->backend;
 	struct process *p = t->process;
 
+	if (goes_on_first(t, signo))
+		return;
 	watch_disarm(t);
 	b->ops->detach(b, t->tid, signo);
 	task_free(t);

@@ -162,7 +162,7 @@ static void put_right(struct task *t, struct backend_event *ev)
 	t->step.fix = false;
 	if (set == NULL || code == NULL)
 		return;
-	if (ev->kind == BACKEND_TRAP && !handler)
+	if (ev->kind == BACKEND_TRAP && ev->trap != BACKEND_TRAP_KERNEL && !handler)
 		r = code->after_step(code, &t->step.insn, t->step.end, t->step.pc, t->step.at,
 				     t->step.before, set, size, &access);
 	else if (t->step.chain && !t->step.own)

@@ -150,7 +150,8 @@ static bool trap_comes_first(const struct task *t, const struct backend_event *e
 	struct backend *b = t->engine->backend;
 
 	return (ev->kind == BACKEND_INTERRUPTED || ev->kind == BACKEND_JOB_STOP) &&
-	       (t->steps || t->is_armed || (t->process && t->process->space->used)) &&
+	       (t->steps || t->is_armed || t->kernel_had ||
+		(t->process && t->process->space->used)) &&
 	       b->ops->trap_waits(b, t->tid);
 }
 
@@ -271,12 +272,25 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 	t->signo = ev->siginfo.si_signo;
 }
 
+/* A signal that the engine has asked for; what it is about may have been told before. */
+static void on_kernel_trap(struct task *t, const struct backend_event *ev)
+{
+	tell_kept_exit(t);
+	task_set_disturbed(t, false);
+	t->struck_told = t->struck_count != 0;
+	task_stand(t, ev, struck_kind(t));
+}
+
 /* A trap of the engine's own making; else it is a signal of the program. */
 static void on_trap(struct task *t, struct backend_event *ev)
 {
 	bool stepped;
 
 	t->restarting = false;
+	if (ev->trap == BACKEND_TRAP_KERNEL) {
+		on_kernel_trap(t, ev);
+		return;
+	}
 	log_debug("trap %d of %d at %lx", (int)ev->trap, (int)t->tid, (unsigned long)ev->pc);
 	if (ev->trap == BACKEND_TRAP_CODE && hit_trap(t, ev)) {
 		sigtrap_taken(t, true);
@@ -367,26 +381,35 @@ static void settle(struct task *t, struct backend_event *ev)
 	step_settle(t, ev);
 }
 
+/* It is no stop, or not one of a task that all know. */
+static bool is_done(struct engine *e, struct task *t, const struct backend_event *ev)
+{
+	bool known = t != NULL && t->announced;
+
+	if (ev->kind == BACKEND_DEAD && known)
+		death_event(t, ev->exit.status);
+	else if (ev->kind == BACKEND_DEAD)
+		birth_died(e, ev->tid, ev->exit.status);
+	else if (ev->kind == BACKEND_KERNEL_HIT && known)
+		struck_heard(t);
+	else if (ev->kind == BACKEND_KERNEL_HIT)
+		return true;
+	else if (t == NULL || t->state == TASK_UNBORN || t->died)
+		birth_first_stop(e, ev);
+	else if (!known)
+		birth_killed(t);
+	else
+		return false;
+	return true;
+}
+
 void task_event(struct engine *e, const struct backend_event *ev)
 {
 	struct task *t = task_of_event(e, ev);
 	struct backend_event now = *ev;
 
-	if (ev->kind == BACKEND_DEAD) {
-		if (t != NULL && t->announced)
-			death_event(t, ev->exit.status);
-		else
-			birth_died(e, ev->tid, ev->exit.status);
+	if (is_done(e, t, ev))
 		return;
-	}
-	if (t == NULL || t->state == TASK_UNBORN || t->died) {
-		birth_first_stop(e, ev);
-		return;
-	}
-	if (!t->announced) {
-		birth_killed(t);
-		return;
-	}
 	if (call_busy(t) && call_event(t, ev))
 		return;
 	if (t->resting && t->state == TASK_STANDING && ev->kind == BACKEND_INTERRUPTED) {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "engine/break.h"
+#include "engine/call.h"
 #include "engine/past.h"
 #include "engine/regs.h"
 #include "engine/space.h"
@@ -130,25 +131,27 @@ static bool is_again(const struct task *t, const struct backend_event *ev, uint6
 	return t->site_call == addr && t->call_broken;
 }
 
-static void look(struct task *t, struct watch *w, unsigned hits)
+static void look(struct task *t, struct watch *w, unsigned own, unsigned kernel)
 {
 	struct backend_debug pieces[BACKEND_DEBUG_BYTES];
 	unsigned n = watch_split(w, pieces);
 	uint64_t before = value_of(w);
-	bool any = false;
+	bool any = false, itself = false;
 	struct struck *s;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!is_hit(t, hits, &pieces[i]))
+		if (!is_hit(t, own | kernel, &pieces[i]))
 			continue;
 		refresh(t, w, &pieces[i]);
 		any = true;
+		itself |= is_hit(t, own, &pieces[i]);
 	}
 	s = any ? add(t, w) : NULL;
 	if (s == NULL)
 		return;
 	s->before = before;
 	s->after = value_of(w);
+	s->kernel = !itself;
 }
 
 static bool has_changed(struct task *t, const struct backend_debug *piece)
@@ -194,7 +197,7 @@ static bool can_tell(const struct backend_event *ev)
 void struck_take(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
-	unsigned hits = 0;
+	unsigned own = 0, kernel = 0;
 	bool stepped;
 
 	t->struck_count = 0;
@@ -202,11 +205,13 @@ void struck_take(struct task *t, const struct backend_event *ev)
 	if (t->process == NULL)
 		return;
 	if (t->is_armed && can_tell(ev))
-		hits = b->ops->debug_hits(b, t->tid);
-	if (t->is_armed && hits == 0 && ev->kind == BACKEND_TRAP && ev->unsaid)
-		hits = guess(t);
+		own = b->ops->debug_hits(b, t->tid);
+	if (t->is_armed && own == 0 && ev->kind == BACKEND_TRAP && ev->unsaid)
+		own = guess(t);
+	if (t->kernel_armed && can_tell(ev))
+		kernel = b->ops->kernel_hits(b, t->tid);
 	stepped = t->process->stepped && has_stepped(t, ev);
-	if (hits == 0 && !stepped)
+	if ((own | kernel) == 0 && !stepped)
 		return;
 	list_for_each (&t->process->watches, node, after) {
 		struct watch *w = list_entry(node, struct watch, in_process);
@@ -215,11 +220,19 @@ void struck_take(struct task *t, const struct backend_event *ev)
 			look_after_step(t, ev, w);
 		else if (!w->stepped &&
 			 (w->kind != BACKEND_DEBUG_EXECUTE || !is_again(t, ev, w->addr)))
-			look(t, w, hits);
+			look(t, w, own, kernel);
 	}
 	if (t->struck_count)
-		log_debug("%d has hit %zu (%x) at %lx", (int)t->tid, t->struck_count, hits,
-			  (unsigned long)ev->pc);
+		log_debug("%d has hit %zu (%x, kernel %x) at %lx", (int)t->tid, t->struck_count,
+			  own, kernel, (unsigned long)ev->pc);
+}
+
+void struck_heard(struct task *t)
+{
+	if (t->state == TASK_RUNNING)
+		task_interrupt(t);
+	else if (t->state == TASK_STANDING && !can_tell(&t->ev) && !call_busy(t))
+		t->engine->backend->ops->interrupt(t->engine->backend, t->tid);
 }
 
 uint32_t struck_kind(const struct task *t)

@@ -108,6 +108,50 @@ static void unclaim(struct watch *w)
 		give_back(w->process, &pieces[n]);
 }
 
+/*
+ * Registers that nobody wants are for the kernel's own accesses: of the oldest watches, each
+ * with all of its bytes or not at all.
+ */
+static unsigned registers_of(const struct watch *w)
+{
+	const struct process *p = w->process;
+	struct backend_debug pieces[BACKEND_DEBUG_BYTES];
+	unsigned n = watch_split(w, pieces), bits = 0;
+
+	for (unsigned k = 0; k < n; k++)
+		for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+			if (p->debug_users[i] &&
+			    memcmp(&p->debug[i], &pieces[k], sizeof *pieces) == 0)
+				bits |= 1u << i;
+	return bits;
+}
+
+static void share_out(struct process *p)
+{
+	struct backend *b = p->engine->backend;
+	unsigned left = b->ops->debug_count(b), wanted = 0;
+
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+		left -= p->debug_users[i] != 0;
+	list_for_each (&p->watches, node, after) {
+		struct watch *w = list_entry(node, struct watch, in_process);
+		unsigned more;
+
+		w->kernel = false;
+		if (w->stepped || w->kind == BACKEND_DEBUG_EXECUTE)
+			continue;
+		more = registers_of(w) & ~wanted;
+		if ((unsigned)__builtin_popcount(more) > left)
+			continue;
+		left -= (unsigned)__builtin_popcount(more);
+		wanted |= more;
+		w->kernel = true;
+	}
+	if (wanted != p->kernel_wanted)
+		p->debug_version++;
+	p->kernel_wanted = wanted;
+}
+
 /* ---- In the tasks ---- */
 
 static void set_armed(struct task *t, const struct backend_debug *now)
@@ -157,11 +201,48 @@ static void refused(struct task *t, int error)
 	}
 }
 
+/* Others may have the hardware, or nobody may look into the kernel. */
+static void cannot_have(struct process *p, unsigned which)
+{
+	list_for_each (&p->watches, node, after) {
+		struct watch *w = list_entry(node, struct watch, in_process);
+
+		if (w->kernel && (registers_of(w) & which))
+			w->kernel = false;
+	}
+}
+
+static void set_kernel(struct task *t, unsigned which)
+{
+	struct backend_debug now[BACKEND_DEBUG_MAX] = { 0 };
+	struct backend *b = t->engine->backend;
+
+	if (which == 0 && t->kernel_armed == 0)
+		return;
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+		if (which >> i & 1)
+			now[i] = t->armed[i];
+	t->kernel_armed = b->ops->kernel_set(b, t->tid, now);
+	t->kernel_had |= t->kernel_armed != 0;
+}
+
+/* Those that both have, so that there is room for what is to be set first. */
+static unsigned kernel_kept(const struct task *t, const struct backend_debug *now)
+{
+	unsigned kept = t->process && !t->detaching ? t->process->kernel_wanted : 0;
+
+	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
+		if (memcmp(&t->armed[i], &now[i], sizeof *now) != 0)
+			kept &= ~(1u << i);
+	return kept & t->kernel_armed;
+}
+
 static void set(struct task *t, const struct backend_debug *now)
 {
 	struct backend *b = t->engine->backend;
 	int r;
 
+	set_kernel(t, kernel_kept(t, now));
 	if (memcmp(t->armed, now, sizeof t->armed) == 0)
 		return;
 	/* What was hit by what is armed now has been taken note of, or is lost (98). */
@@ -182,6 +263,9 @@ void watch_arm(struct task *t)
 		return;
 	t->debug_version = p->debug_version;
 	set(t, p->debug);
+	if (memcmp(t->armed, p->debug, sizeof t->armed) == 0)
+		set_kernel(t, p->kernel_wanted);
+	cannot_have(p, p->kernel_wanted & ~t->kernel_armed);
 }
 
 void watch_disarm(struct task *t)
@@ -194,12 +278,14 @@ void watch_disarm(struct task *t)
 void watch_new_program(struct task *t)
 {
 	set_armed(t, nothing);
+	set_kernel(t, 0);
 	t->debug_version = 0;
 }
 
 /* Those that run hear of it when they have been interrupted. */
 static void changed(struct process *p)
 {
+	share_out(p);
 	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 

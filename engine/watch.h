@@ -17,6 +17,7 @@ struct watch {
 	unsigned users;
 	bool stepped; /* not in registers: found by stepping */
 	bool refused; /* the kernel has no registers for it */
+	bool kernel;  /* all tasks have others, for what the kernel accesses itself */
 	uint8_t last[BACKEND_DEBUG_BYTES];
 };
 
@@ -25,6 +26,7 @@ struct struck {
 	uint64_t addr;
 	uint32_t length, kind;
 	uint64_t before, after;
+	bool kernel; /* it was the kernel, in a call of the task */
 };
 
 /* watch.c */
@@ -57,6 +59,8 @@ bool watch_steps(const struct task *t);
 /* struck.c */
 /* It is about to step. */
 void struck_expect(struct task *t);
+/* It runs, and the kernel has hit something in a call of it. */
+void struck_heard(struct task *t);
 /* What @t has hit on its way to this stop. */
 void struck_take(struct task *t, const struct backend_event *ev);
 /* The kind of event it makes; 0: none. */

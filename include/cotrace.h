@@ -142,6 +142,7 @@ enum cotrace_arch {
 #define COTRACE_EV_RESTARTED 0x8u  /* the kernel or the engine restarted this call */
 #define COTRACE_EV_REOFFER 0x10u   /* offered again because a session changed the target */
 #define COTRACE_EV_NO_RETURN 0x20u /* exit record of a call that did not return */
+#define COTRACE_EV_KERNEL 0x40u	   /* WATCHPOINT: the kernel itself, in a call of the task */
 
 /* ---- Events ---- */
 
@@ -766,6 +767,10 @@ struct cotrace_breakpoint {
  * that reads its own code sees it. A breakpoint ends with its program (exec) or its
  * process, unless flags say otherwise.
  *
+ * A watchpoint also sees what the kernel accesses in system calls of the process
+ * (COTRACE_EV_KERNEL), where perf_event_open(2) lets the engine look into the kernel
+ * and as many debug registers again are free; cotrace_breakpoints() says so.
+ *
  * Blocks:  round trip; a watchpoint until all tasks have been reached.
  * Return:  0; or
  *          -EFAULT  no code is mapped there that can be changed (with
@@ -790,10 +795,11 @@ struct cotrace_break_info {
 	int32_t pid;
 	uint32_t kind;
 	uint32_t length;
-	uint32_t planted; /* 0: waits for memory to be mapped there; else 1, or STEPPING */
+	uint32_t planted; /* 0: waits for memory to be mapped there; else 1, or as below */
 };
 
 #define COTRACE_PLANTED_STEPPING 2u /* a watchpoint without debug registers: very slow */
+#define COTRACE_PLANTED_KERNEL 3u   /* one that sees what system calls access, too */
 
 /** cotrace_breakpoints() - list this session's breakpoints; as cotrace_tasks(). */
 int cotrace_breakpoints(struct cotrace *s, struct cotrace_break_info *v, size_t max);

@@ -93,7 +93,7 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 			t = former;
 		}
 	}
-	if (t == NULL)
+	if (t == NULL || ev->kind == BACKEND_KERNEL_HIT)
 		return 1;
 	if (ev->kind == BACKEND_DEAD) {
 		t->tid = 0;
@@ -105,8 +105,10 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 	t->stands = true;
 	t->kind = ev->kind;
 	t->interrupted = false; /* any stop takes it away */
-	if (ev->kind == BACKEND_EXEC)
+	if (ev->kind == BACKEND_EXEC) {
 		memset(t->debug, 0, sizeof t->debug);
+		memset(t->kernel, 0, sizeof t->kernel);
+	}
 	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SYSCALL_EXIT)
 		t->call = ev->syscall;
 	t->pc = ev->pc;
@@ -224,7 +226,8 @@ static int detach(struct backend *b, pid_t tid, int signo)
 	if (t == NULL)
 		return r;
 	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
-		if (t->debug[i].kind != BACKEND_DEBUG_NONE)
+		if (t->debug[i].kind != BACKEND_DEBUG_NONE ||
+		    t->kernel[i].kind != BACKEND_DEBUG_NONE)
 			fake_complain(f, "detach of %d with debug registers armed", (int)tid);
 	t->attached = t->stands = t->interrupted = false;
 	t->exit_stops = false;
@@ -456,6 +459,8 @@ static const struct backend_ops ops = {
 	.debug_set = fake_debug_set,
 	.debug_hits = fake_debug_hits,
 	.debug_pass = fake_debug_pass,
+	.kernel_set = fake_kernel_set,
+	.kernel_hits = fake_kernel_hits,
 	.mask_get = mask_get,
 	.mask_set = mask_set,
 	.mask_lent = mask_lent,

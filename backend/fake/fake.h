@@ -12,7 +12,7 @@
 #define FAKE_TASKS 64 /* at first; pointers to tasks last until there are more */
 #define FAKE_EVENTS 256
 #define FAKE_CALLS 1024 /* the last ones are kept */
-#define FAKE_DEBUG 4	/* debug registers */
+#define FAKE_DEBUG 4	/* debug registers, those of kernel_set() included */
 #define FAKE_MEMORY 16384
 #define FAKE_MEMORY_AT 0x10000u /* where the memory of every process begins */
 #define FAKE_REGS 216
@@ -47,6 +47,7 @@ enum fake_op {
 	FAKE_CALL_END,
 	FAKE_DEBUG_SET,
 	FAKE_DEBUG_PASS,
+	FAKE_KERNEL_SET,
 	FAKE_OPS
 };
 
@@ -73,6 +74,8 @@ struct fake_task {
 	uint8_t regs[FAKE_REGS];
 	struct backend_debug debug[BACKEND_DEBUG_MAX];
 	unsigned debug_hits; /* what debug_hits() will say */
+	struct backend_debug kernel[BACKEND_DEBUG_MAX];
+	unsigned kernel_hits; /* what kernel_hits() will say */
 };
 
 struct fake_memory {

@@ -165,6 +165,37 @@ int fake_debug_pass(struct backend *b, pid_t tid)
 	return fake_called(fake_of(b), (struct fake_call){ FAKE_DEBUG_PASS, tid }, t ? 0 : -ESRCH);
 }
 
+/* All or none of them, and one for each that is set. The task may be gone. */
+unsigned fake_kernel_set(struct backend *b, pid_t tid, const struct backend_debug *now)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_task(f, tid);
+	int r = fake_called(f, (struct fake_call){ FAKE_KERNEL_SET, tid }, t ? 0 : -ESRCH);
+	unsigned has = 0, used = 0;
+
+	if (t == NULL)
+		return 0;
+	memset(t->kernel, 0, sizeof t->kernel);
+	for (unsigned i = 0; r == 0 && i < BACKEND_DEBUG_MAX; i++) {
+		t->kernel[i] = now[i];
+		has |= now[i].kind != BACKEND_DEBUG_NONE ? 1u << i : 0;
+		used += t->debug[i].kind != BACKEND_DEBUG_NONE;
+	}
+	if (used + (unsigned)__builtin_popcount(has) > FAKE_DEBUG)
+		fake_complain(f, "kernel_set of %d: more than there are", (int)tid);
+	return has;
+}
+
+unsigned fake_kernel_hits(struct backend *b, pid_t tid)
+{
+	struct fake_task *t = fake_expect(fake_of(b), tid, true, "kernel_hits");
+	unsigned hits = t ? t->kernel_hits : 0;
+
+	if (t != NULL)
+		t->kernel_hits = 0;
+	return hits;
+}
+
 uint8_t *fake_memory(struct fake *f, pid_t pid)
 {
 	int free_slot = -1;

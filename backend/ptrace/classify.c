@@ -129,6 +129,9 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 		ev->kind = BACKEND_TRAP;
 		ev->unsaid = !t->stepped && debug_unsaid(t->tid, ev->pc, &ev->siginfo);
 		ev->trap = ev->unsaid ? BACKEND_TRAP_DEBUG : regs_trap(&ev->siginfo);
+	} else if (perf_is_ours(&ev->siginfo)) {
+		ev->kind = BACKEND_TRAP;
+		ev->trap = BACKEND_TRAP_KERNEL;
 	}
 	return true;
 }
@@ -165,6 +168,7 @@ bool classify(struct ptrace_backend *b, pid_t tid, int status, struct backend_ev
 	wait_stopped(b, t);
 	t->entry.at = false;
 	place_stopped(b, tid);
+	perf_stopped(b, t);
 	/* When this fails SIGKILL took it out of the stop: its death follows. */
 	return stop_event(b, t, status, ev);
 }

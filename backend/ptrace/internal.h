@@ -49,6 +49,20 @@ struct ptrace_call {
 	uint64_t lent_at, lent; /* memory that rt_sigsuspend() reads its mask from */
 };
 
+/* A register of perf's: see perf.c. */
+struct ptrace_perf {
+	struct backend_debug what;
+	int fd;
+	uint64_t count; /* when last seen */
+};
+
+struct ptrace_perfs {
+	struct ptrace_perf registers[BACKEND_DEBUG_MAX];
+	unsigned hits; /* that were found on the way, and are not asked for yet */
+	bool quiet;    /* they make the task no signal */
+	bool heard;    /* that it has hit one: it is to stop, or does so itself */
+};
+
 /* One attached kernel thread. */
 struct ptrace_task {
 	pid_t tid;
@@ -64,6 +78,9 @@ struct ptrace_task {
 	struct ptrace_entry entry;
 	uint64_t call_place; /* where an instruction that enters the kernel was found; 0: none */
 	struct ptrace_call *calling;
+	struct ptrace_perfs *perf; /* NULL: none */
+	bool unmasked;		   /* SIGTRAP, up to its next stop */
+	uint64_t mask;		   /* ... of signals, before */
 };
 
 /* Which task stopped: see wait.c. */
@@ -101,6 +118,7 @@ struct ptrace_place {
 struct ptrace_backend {
 	struct backend base;
 	struct map tasks; /* by tid */
+	struct map perf;  /* tasks by fd of their registers */
 	struct ptrace_wait wait;
 	struct ptrace_place place;
 };
@@ -147,7 +165,6 @@ int proc_check_access(struct backend *base, pid_t pid, int fd);
 pid_t proc_process_of(struct backend *base, pid_t tid);
 pid_t proc_parent_of(struct backend *base, pid_t pid);
 bool proc_signal_waits(struct backend *base, pid_t tid);
-bool proc_trap_waits(struct backend *base, pid_t tid);
 /* Signals that wait for this task alone, and those it blocks at the moment. */
 bool proc_signals(pid_t tid, uint64_t *pending, uint64_t *blocked);
 enum backend_disposition proc_disposition(struct backend *base, pid_t tid, int signo);
@@ -220,6 +237,19 @@ void regs_call_forget(struct ptrace_registers *regs);
 int64_t regs_call_again(const struct backend_syscall *call, int64_t result);
 /* An address of an instruction that enters the kernel, as calls of @arch do; 0: none. */
 uint64_t regs_find_entry(struct backend *base, pid_t tid, uint32_t arch, uint64_t known);
+
+/* perf.c: what the kernel accesses itself */
+#define WAIT_PERF_SIGNAL SIGRTMIN
+unsigned perf_set(struct backend *base, pid_t tid, const struct backend_debug *now);
+unsigned perf_hits(struct backend *base, pid_t tid);
+bool perf_trap_waits(struct backend *base, pid_t tid);
+/* Of the register @fd. Whether it makes an event. */
+bool perf_signal(struct ptrace_backend *b, int fd, struct backend_event *ev);
+bool perf_is_ours(const siginfo_t *info);
+/* @t has stopped; is about to run; is let go, or gone. */
+void perf_stopped(struct ptrace_backend *b, struct ptrace_task *t);
+void perf_runs(struct ptrace_backend *b, struct ptrace_task *t);
+void perf_forget(struct ptrace_backend *b, struct ptrace_task *t);
 
 /* call.c: calls into the task */
 int call_begin(struct backend *base, pid_t tid, const struct backend_event *at,

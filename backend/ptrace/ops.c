@@ -39,6 +39,7 @@ void ptrace_task_forget(struct ptrace_backend *b, pid_t tid)
 
 	if (t != NULL) {
 		list_remove(&t->likely);
+		perf_forget(b, t);
 		free(t->calling);
 	}
 	free(t);
@@ -77,6 +78,8 @@ static int op_resume(struct backend *base, pid_t tid, enum backend_resume how, i
 
 	if (t != NULL && how != BACKEND_LISTEN)
 		t->stepped = how == BACKEND_STEP;
+	if (t != NULL && how != BACKEND_LISTEN)
+		perf_runs(b, t);
 	log_debug("resume %d how %d signal %d", (int)tid, (int)how, signo);
 	placed = how == BACKEND_SYSCALLS && place_before_wake(b, tid);
 	r = ptrace_call(requests[how], tid, 0, (uintptr_t)signo);
@@ -193,10 +196,12 @@ static void op_close(struct backend *base)
 	size_t at = 0;
 
 	while ((t = map_walk(&b->tasks, &at)) != NULL) {
+		perf_forget(b, t);
 		free(t->calling);
 		free(t);
 	}
 	map_deinit(&b->tasks);
+	map_deinit(&b->perf);
 	wait_deinit(b);
 	free(b);
 }
@@ -221,7 +226,7 @@ static const struct backend_ops ops = {
 	.put_off = regs_put_off,
 	.take_back = regs_take_back,
 	.signal_waits = proc_signal_waits,
-	.trap_waits = proc_trap_waits,
+	.trap_waits = perf_trap_waits,
 	.disposition = proc_disposition,
 	.syscall_get = op_syscall_get,
 	.syscall_set = regs_syscall_set,
@@ -239,6 +244,8 @@ static const struct backend_ops ops = {
 	.debug_set = debug_set,
 	.debug_hits = debug_hits,
 	.debug_pass = debug_pass,
+	.kernel_set = perf_set,
+	.kernel_hits = perf_hits,
 	.mask_get = call_mask_get,
 	.mask_set = call_mask_set,
 	.mask_lent = call_mask_lent,

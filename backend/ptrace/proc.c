@@ -96,15 +96,6 @@ bool proc_signal_waits(struct backend *base, pid_t tid)
 	       0;
 }
 
-bool proc_trap_waits(struct backend *base, pid_t tid)
-{
-	uint64_t pending, blocked;
-
-	(void)base;
-	/* That of a trap is never blocked; one that somebody has sent may be, for ever. */
-	return proc_signals(tid, &pending, &blocked) && ((pending & ~blocked) >> (SIGTRAP - 1) & 1);
-}
-
 bool proc_signals(pid_t tid, uint64_t *pending, uint64_t *blocked)
 {
 	char text[4096];

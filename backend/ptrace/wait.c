@@ -41,6 +41,7 @@ int wait_init(struct ptrace_backend *b)
 	sigaddset(&b->wait.signals, SIGCHLD);
 	sigaddset(&b->wait.signals, SIGIO);
 	sigaddset(&b->wait.signals, SIGALRM);
+	sigaddset(&b->wait.signals, WAIT_PERF_SIGNAL);
 	/* An inherited SIG_IGN for SIGCHLD would silence every stop. */
 	signal(SIGCHLD, SIG_DFL);
 	if (sigprocmask(SIG_BLOCK, &b->wait.signals, NULL) < 0)
@@ -215,6 +216,8 @@ static int take_signal(struct ptrace_backend *b, struct backend_event *ev, bool 
 		*io = true;
 	if (signo == SIGALRM)
 		w->armed = CLOCK_NEVER;
+	if (signo == WAIT_PERF_SIGNAL)
+		return perf_signal(b, info.si_fd, ev);
 	if (signo != SIGCHLD)
 		return 0;
 	if (others_exist(b, info.si_pid))

@@ -211,6 +211,14 @@ static void touch(struct kernel *k, struct fake_task *t, struct input *in)
 
 	if (d->kind == BACKEND_DEBUG_NONE)
 		return;
+	if (t->kernel[which].kind != BACKEND_DEBUG_NONE && input_below(in, 2)) {
+		t->kernel_hits |= 1u << which;
+		if (input_below(in, 2))
+			fake_push_trap(k->fake, t->tid, BACKEND_TRAP_KERNEL, KERNEL_PLACE(which));
+		else
+			fake_push_kind(k->fake, t->tid, BACKEND_KERNEL_HIT);
+		return;
+	}
 	t->debug_hits |= 1u << which;
 	fake_push_trap(k->fake, t->tid,
 		       t->how == BACKEND_STEP ? BACKEND_TRAP_STEP : BACKEND_TRAP_DEBUG,

@@ -140,7 +140,7 @@ static void writes_in_a_call(void)
 	pause();
 }
 
-/* The engine looks at every stop whether this has changed. */
+/* The engine looks at every stop whether this has changed. For those there is perf: perf.c. */
 TEST(the_kernels_own_writes_are_not_told)
 {
 	pid_t pid = watched(writes_in_a_call);
@@ -150,38 +150,6 @@ TEST(the_kernels_own_writes_are_not_told)
 	CHECK_EQ(variable[1], 3);
 	if (get(pid, 6) & 0xf)
 		test_note("this kernel does tell: the man pages say that none does");
-	raw_kill(pid);
-}
-
-/*
- * Who may look into the kernel hears of it from perf, by a SIGTRAP at the call's end. It waits
- * where the target blocks SIGTRAP, and would be its death after a detach: not used.
- */
-TEST(perf_tells_of_the_kernels_own_writes)
-{
-	struct perf_event_attr attr = { .type = PERF_TYPE_BREAKPOINT,
-					.size = sizeof attr,
-					.bp_type = HW_BREAKPOINT_W,
-					.bp_addr = (uintptr_t)&variable,
-					.bp_len = HW_BREAKPOINT_LEN_8,
-					.sample_period = 1,
-					.exclude_user = 1,
-					.remove_on_exec = 1,
-					.sigtrap = 1 };
-	pid_t pid = raw_child(writes_in_a_call);
-	int fd;
-
-	raw_seize(pid, 0);
-	CHECK_EQ(raw_status(pid), EVENT_STATUS(0, SIGUSR1));
-	fd = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		test_skip("perf may not look into the kernel: %s", strerror(errno));
-	raw_cont(pid, 0);
-	CHECK_EQ(raw_status(pid), EVENT_STATUS(0, SIGTRAP));
-	CHECK_EQ(trap_code(pid), 6); /* TRAP_PERF */
-	raw_cont(pid, 0);
-	CHECK_EQ(raw_status(pid), EVENT_STATUS(0, SIGUSR2));
-	close(fd);
 	raw_kill(pid);
 }
 

@@ -8,9 +8,15 @@
  *	store AT SIZE VALUE	one instruction that writes SIZE bytes at bytes[AT]; load AT SIZE
  *	fill AT N		rep stosb
  *	read AT N VALUE		read(2) N bytes of VALUE from a pipe
+ *	receive AT N VALUE	the same by recvmsg(2)
+ *	clock AT		the system call clock_gettime()
+ *	readers N ROUNDS	as threads, but with read(2) of what is in a pipe
+ *	clocks AT		a thread that calls clock_gettime() for ever
+ *	written AT VALUE	a child writes 8 bytes here by process_vm_writev(2)
  *	call N			the function, N times; handler N: raise SIGUSR1 with it as the handler
  *	fork AT			a child stores and loads bytes[AT], and ends
- *	ignore, block, unblock	SIGTRAP; what was before; ignores: whether it does
+ *	ignore, block, unblock	SIGTRAP; what was before; ignores: whether it does; waits: whether
+ *				one waits
  *	spin			stores the variable for ever in another thread
  *	again			execs itself
  *	exit 0
@@ -20,7 +26,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "test/targets/common.h"
@@ -52,13 +60,13 @@ static void *write_it(void *arg)
 	return arg;
 }
 
-static long threads(unsigned n)
+static long threads(unsigned n, void *(*body)(void *))
 {
 	pthread_t *v = calloc(n, sizeof *v);
 
 	MUST(v);
 	for (unsigned i = 0; i < n; i++)
-		MUST(pthread_create(&v[i], NULL, write_it, NULL) == 0);
+		MUST(pthread_create(&v[i], NULL, body, NULL) == 0);
 	for (unsigned i = 0; i < n; i++)
 		MUST(pthread_join(v[i], NULL) == 0);
 	free(v);
@@ -121,6 +129,61 @@ static long read_pipe(void *at, unsigned n, int value)
 	return r;
 }
 
+static long receive(char *at, unsigned n, int value)
+{
+	struct iovec iov[2] = { { at, n / 2 }, { at + n / 2, n - n / 2 } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	char text[64];
+	int fds[2];
+	long r;
+
+	memset(text, value, sizeof text);
+	MUST(n <= sizeof text && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 &&
+	     write(fds[1], text, n) == (ssize_t)n);
+	r = recvmsg(fds[0], &msg, 0);
+	close(fds[0]);
+	close(fds[1]);
+	return r;
+}
+
+static void *read_it(void *arg)
+{
+	uint32_t tid = (uint32_t)syscall(SYS_gettid), value;
+	int fds[2];
+
+	MUST(pipe(fds) == 0);
+	for (unsigned i = 0; i < rounds; i++) {
+		MUST(pthread_mutex_lock(&mutex) == 0);
+		value = tid << 12 | (++written & 0xfff);
+		MUST(write(fds[1], &value, sizeof value) == sizeof value);
+		MUST(syscall(SYS_read, fds[0], &variable, sizeof variable) == sizeof variable);
+		MUST(pthread_mutex_unlock(&mutex) == 0);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return arg;
+}
+
+static void *clocks(void *at)
+{
+	for (;;)
+		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, at);
+	return NULL;
+}
+
+static long written_by_child(void *at, unsigned long long value)
+{
+	struct iovec from = { &value, sizeof value }, to = { at, sizeof value };
+	pid_t pid = fork();
+	int status;
+
+	MUST(pid >= 0);
+	if (pid == 0)
+		_exit(process_vm_writev(getppid(), &from, 1, &to, 1, 0) != sizeof value);
+	MUST(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
 static long in_child(unsigned char *at)
 {
 	pid_t pid = fork();
@@ -174,13 +237,21 @@ static long block(int how)
 	return sigismember(&before, SIGTRAP);
 }
 
+static long waits(void)
+{
+	sigset_t set;
+
+	MUST(sigpending(&set) == 0);
+	return sigismember(&set, SIGTRAP);
+}
+
 static long obey(const char *order, const unsigned long long *v, char **argv)
 {
 	pthread_t thread;
 
-	if (strcmp(order, "threads") == 0) {
+	if (strcmp(order, "threads") == 0 || strcmp(order, "readers") == 0) {
 		rounds = (unsigned)v[1];
-		return threads((unsigned)v[0]);
+		return threads((unsigned)v[0], order[0] == 't' ? write_it : read_it);
 	}
 	if (strcmp(order, "store") == 0)
 		return store(bytes + v[0], (unsigned)v[1], v[2]);
@@ -190,6 +261,16 @@ static long obey(const char *order, const unsigned long long *v, char **argv)
 		return fill(bytes + v[0], (unsigned)v[1]);
 	if (strcmp(order, "read") == 0)
 		return read_pipe(bytes + v[0], (unsigned)v[1], (int)v[2]);
+	if (strcmp(order, "receive") == 0)
+		return receive((char *)bytes + v[0], (unsigned)v[1], (int)v[2]);
+	if (strcmp(order, "clock") == 0)
+		return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, bytes + v[0]);
+	if (strcmp(order, "clocks") == 0)
+		return pthread_create(&thread, NULL, clocks, bytes + v[0]);
+	if (strcmp(order, "written") == 0)
+		return written_by_child(bytes + v[0], v[1]);
+	if (strcmp(order, "waits") == 0)
+		return waits();
 	if (strcmp(order, "call") == 0 || strcmp(order, "handler") == 0)
 		return calls((unsigned)v[0], order[0] == 'h');
 	if (strcmp(order, "fork") == 0)
