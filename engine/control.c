@@ -13,8 +13,6 @@
 #include "engine/task.h"
 #include "engine/watch.h"
 
-#define REGSET_MAX 16384
-
 static void release(struct task *t, struct session *s)
 {
 	struct rules_party *p = rules_party(&t->rules, s->id);

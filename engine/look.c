@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests that only look: tasks, holds, sessions, a signal. Lists come in pages. */
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "engine/task.h"
 
 #define PAGE 512u
+#define RECORD_MAX 64 /* bytes of one, without what follows it */
 
 static int by_id(const void *a, const void *b)
 {
@@ -203,23 +205,75 @@ void request_sessions(struct request *rq, const struct wire_sessions *m)
 	conn_reply_finish(rq->conn);
 }
 
+static int check_siginfo(const struct task *t)
+{
+	if (t == NULL)
+		return -ESRCH;
+	if (!task_stands(t))
+		return -EBUSY;
+	return t->ev.kind == BACKEND_SIGNAL ? 0 : -ENODATA;
+}
+
 void request_siginfo_read(struct request *rq, const struct wire_siginfo_read *m)
 {
 	struct task *t = request_task(rq, m->task);
-	struct wire_r_siginfo_read reply = { 0 };
+	struct wire_r_siginfo_read reply = { .error = check_siginfo(t) };
 	struct wire_writer *w;
 
-	if (t == NULL)
-		reply.error = -ESRCH;
-	else if (!task_stands(t))
-		reply.error = -EBUSY;
-	else if (t->ev.kind != BACKEND_SIGNAL)
-		reply.error = -ENODATA;
 	w = conn_reply_begin(rq->conn, WIRE_R_SIGINFO_READ, rq->header->cookie, -1);
 	if (w == NULL)
 		return;
 	wire_put_r_siginfo_read(w, &reply);
 	if (reply.error == 0)
 		wire_put_bytes(w, &t->ev.siginfo, sizeof t->ev.siginfo);
+	conn_reply_finish(rq->conn);
+}
+
+/* Who would have to wait is told so, and asks for that one alone. */
+static ssize_t read_set(struct task *t, const struct session *s, unsigned set, uint8_t *buf)
+{
+	int r = t == NULL ? -ESRCH : !task_stands(t) ? -EBUSY : call_hides(t, s->id) ? -EAGAIN : 0;
+
+	if (r < 0)
+		return r;
+	if (set != NT_SIGINFO)
+		return t->engine->backend->ops->regset_get(t->engine->backend, t->tid, set, buf,
+							   REGSET_MAX);
+	r = check_siginfo(t);
+	if (r < 0)
+		return r;
+	memcpy(buf, &t->ev.siginfo, sizeof t->ev.siginfo);
+	return sizeof t->ev.siginfo;
+}
+
+/* As many as one datagram has room for; at least one. */
+void request_regsets_read(struct request *rq, const struct wire_regsets_read *m)
+{
+	struct wire_r_regsets_read reply = { 0 };
+	struct wire_writer *w =
+		conn_reply_begin(rq->conn, WIRE_R_REGSETS_READ, rq->header->cookie, -1);
+	struct wire_regset_asked asked;
+	uint8_t buf[REGSET_MAX];
+	size_t head_at, end;
+
+	if (w == NULL)
+		return;
+	head_at = w->used;
+	wire_put_r_regsets_read(w, &reply);
+	while (reply.count < m->count && reply.count < PAGE &&
+	       wire_get_regset_asked(rq->body, &asked)) {
+		ssize_t n = read_set(request_task(rq, asked.task), rq->session, asked.set, buf);
+		struct wire_regset record = { n < 0 ? (int32_t)n : 0, n < 0 ? 0 : (uint32_t)n };
+
+		if (w->used + RECORD_MAX + record.size > w->size)
+			break;
+		wire_put_regset(w, &record);
+		wire_put_bytes(w, buf, record.size);
+		reply.count++;
+	}
+	end = w->used;
+	w->used = head_at;
+	wire_put_r_regsets_read(w, &reply);
+	w->used = end;
 	conn_reply_finish(rq->conn);
 }

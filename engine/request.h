@@ -6,6 +6,8 @@
 #include "engine/conn.h"
 #include "engine/engine.h"
 
+#define REGSET_MAX 16384 /* bytes; more than any register set has */
+
 /* A request under way. */
 struct request {
 	struct conn *conn;

@@ -661,6 +661,26 @@ int cotrace_kill(struct cotrace *s, uint64_t task);
  */
 ssize_t cotrace_regset_read(struct cotrace *s, uint64_t task, unsigned set, void *buf, size_t size);
 
+/* One of many sets that are read at once. */
+struct cotrace_regset {
+	uint64_t task;
+	uint32_t set;
+	uint32_t reserved_;
+	void *buf;
+	size_t size;
+	ssize_t result; /* what cotrace_regset_read() would have returned */
+};
+
+/**
+ * cotrace_regset_read_all() - as cotrace_regset_read(), for @n sets at once
+ * @v: each receives its bytes and its result
+ *
+ * NT_SIGINFO is a set here, too: what cotrace_siginfo_read() reads.
+ *
+ * Blocks: round trip per 512 sets or 64 KiB of them. Return: 0, whatever the results are.
+ */
+int cotrace_regset_read_all(struct cotrace *s, struct cotrace_regset *v, size_t n);
+
 /** cotrace_regset_write() - write one; this session must hold the task. Return: 0. */
 int cotrace_regset_write(struct cotrace *s, uint64_t task, unsigned set, const void *buf,
 			 size_t size);

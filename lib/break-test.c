@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct fixture {
 	size_t tail_size;
 	struct wire_syscall call;
 	atomic_bool mute;
+	atomic_uint regsets;
 };
 
 static void answer_break(struct fixture *f, struct mock *m, const struct wire_header *h,
@@ -75,6 +77,22 @@ static void answer_siginfo(struct mock *m, const struct wire_header *h)
 	mock_send(m, -1);
 }
 
+/* Two are asked for: both, or the first alone, or nonsense. */
+static void answer_regsets(struct fixture *f, struct mock *m, const struct wire_header *h,
+			   struct wire_reader *body)
+{
+	struct wire_regsets_read ask;
+	uint32_t count = atomic_load(&f->regsets);
+
+	assert_true(wire_get_regsets_read(body, &ask));
+	wire_put_r_regsets_read(mock_begin(m, h), &(struct wire_r_regsets_read){ .count = count });
+	for (uint32_t i = 0; i < count && i < 2; i++) {
+		wire_put_regset(&m->w, &(struct wire_regset){ .size = 4 });
+		wire_put_bytes(&m->w, "regs", 4);
+	}
+	mock_send(m, -1);
+}
+
 static void answer_own_list(struct mock *m, const struct wire_header *h, struct wire_reader *body)
 {
 	struct wire_breakpoints ask;
@@ -112,6 +130,8 @@ static void answer(struct mock *m, const struct wire_header *h, struct wire_read
 		answer_syscall(f, m, h, body);
 	else if (h->type == WIRE_SIGINFO_READ)
 		answer_siginfo(m, h);
+	else if (h->type == WIRE_REGSETS_READ)
+		answer_regsets(f, m, h, body);
 	else
 		mock_done(m, h, h->type == WIRE_CLEAR ? -ENOENT : 0);
 }
@@ -322,6 +342,7 @@ static void a_siginfo_is_cut_to_the_room_there_is(void **state)
 static void an_older_engine_is_not_asked_what_it_cannot_know(void **state)
 {
 	const uint64_t args[6] = { 0 };
+	struct cotrace_regset set = { .task = 1, .set = NT_SIGINFO };
 	struct cotrace_break_info info;
 	struct fixture *f = *state;
 	int64_t result;
@@ -335,9 +356,35 @@ static void an_older_engine_is_not_asked_what_it_cannot_know(void **state)
 	assert_int_equal(cotrace_breakpoints_of(f->s, 5, &info, 1), -ENOSYS);
 	assert_int_equal(cotrace_syscall(f->s, 1, 0, args, &result, -1), -ENOSYS);
 	assert_int_equal(cotrace_siginfo_read(f->s, 1, &byte, 1), -ENOSYS);
+	assert_int_equal(cotrace_regset_read_all(f->s, &set, 1), 0);
+	assert_int_equal(set.result, -ENOSYS);
 	assert_int_equal(atomic_load(&f->asked), 0);
 	assert_int_equal(atomic_load(&f->mock.told), 0);
 	assert_int_equal(cotrace_kill(f->s, 1), 0);
+}
+
+static void many_register_sets_come_with_as_many_replies_as_it_takes(void **state)
+{
+	struct fixture *f = *state;
+	char bytes[2][8];
+	struct cotrace_regset v[2] = {
+		{ .task = 1, .buf = bytes[0], .size = 8 },
+		{ .task = 2, .buf = bytes[1], .size = 3 },
+	};
+
+	for (unsigned count = 1; count <= 2; count++) {
+		atomic_store(&f->regsets, count);
+		atomic_store(&f->asked, 0);
+		assert_int_equal(cotrace_regset_read_all(f->s, v, 2), 0);
+		assert_int_equal(atomic_load(&f->asked), 3 - count);
+		assert_int_equal(v[0].result, 4);
+		assert_memory_equal(bytes[0], "regs", 4);
+		assert_int_equal(v[1].result, -ENOBUFS);
+	}
+	for (unsigned count = 0; count <= 3; count += 3) { /* none, or more than were asked for */
+		atomic_store(&f->regsets, count);
+		assert_int_equal(cotrace_regset_read_all(f->s, v, 2), -EPROTO);
+	}
 }
 
 static void a_step_is_told_without_waiting(void **state)
@@ -388,6 +435,7 @@ int main(void)
 		CASE(a_call_brings_the_kernels_answer),
 		CASE(a_call_that_the_engine_forgets_times_out),
 		CASE(a_siginfo_is_cut_to_the_room_there_is),
+		CASE(many_register_sets_come_with_as_many_replies_as_it_takes),
 		cmocka_unit_test_setup_teardown(an_older_engine_is_not_asked_what_it_cannot_know,
 						setup_old, teardown),
 		cmocka_unit_test(a_step_is_told_without_waiting),

@@ -6,6 +6,7 @@
 #include "arch/arch.h"
 #include "lib/session.h"
 
+#define SETS_A_MESSAGE 512u
 #define SET_MAX 16384u /* larger than any register set that has names here */
 
 /* Copies the set out; its length, and the task's architecture in *arch_id. */
@@ -39,6 +40,73 @@ ssize_t cotrace_regset_read(struct cotrace *s, uint64_t task, unsigned set, void
 	unsigned arch_id;
 
 	return read_set(s, task, set, buf, size, &arch_id);
+}
+
+static ssize_t read_one(struct cotrace *s, const struct cotrace_regset *v)
+{
+	return v->set == NT_SIGINFO ? cotrace_siginfo_read(s, v->task, v->buf, v->size)
+				    : cotrace_regset_read(s, v->task, v->set, v->buf, v->size);
+}
+
+static int take_set(struct wire_reader *in, struct cotrace_regset *v)
+{
+	struct wire_regset record;
+	const void *bytes;
+
+	if (!wire_get_regset(in, &record) || record.error > 0)
+		return -EPROTO;
+	bytes = wire_get_bytes(in, record.size);
+	if (bytes == NULL)
+		return -EPROTO;
+	v->result = record.error < 0	    ? record.error
+		    : record.size > v->size ? -ENOBUFS
+					    : (ssize_t)record.size;
+	if (v->result > 0)
+		memcpy(v->buf, bytes, record.size);
+	return 0;
+}
+
+/* As many as come with one reply; *done becomes how many. */
+static int read_some(struct cotrace *s, struct cotrace_regset *v, size_t n, size_t *done)
+{
+	const size_t some = n < SETS_A_MESSAGE ? n : SETS_A_MESSAGE;
+	struct wire_r_regsets_read reply;
+	struct call c;
+	int r = call_begin(&c, s, WIRE_REGSETS_READ);
+
+	if (r < 0)
+		return r;
+	wire_put_regsets_read(&c.out, &(struct wire_regsets_read){ (uint32_t)some });
+	for (size_t i = 0; i < some; i++)
+		wire_put_regset_asked(&c.out, &(struct wire_regset_asked){ v[i].task, v[i].set });
+	r = call_run(&c, -1, CLOCK_NEVER);
+	if (r == 0 &&
+	    (!wire_get_r_regsets_read(&c.in, &reply) || reply.count == 0 || reply.count > some))
+		r = -EPROTO;
+	for (*done = 0; r == 0 && *done < reply.count; ++*done)
+		r = take_set(&c.in, &v[*done]);
+	call_end(&c);
+	return r;
+}
+
+int cotrace_regset_read_all(struct cotrace *s, struct cotrace_regset *v, size_t n)
+{
+	while (n > 0) {
+		size_t done = 0;
+		int r = read_some(s, v, n, &done);
+
+		if (r == -ENOSYS) /* an engine that knows single ones only */
+			for (; done < n; done++)
+				v[done].result = -EAGAIN;
+		else if (r < 0)
+			return r;
+		for (size_t i = 0; i < done; i++)
+			if (v[i].result == -EAGAIN) /* a call into the task is waited for */
+				v[i].result = read_one(s, &v[i]);
+		v += done;
+		n -= done;
+	}
+	return 0;
 }
 
 int cotrace_regset_write(struct cotrace *s, uint64_t task, unsigned set, const void *buf,

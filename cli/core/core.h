@@ -54,13 +54,30 @@ void core_note_end(struct core *c);
 void core_put_word(struct core *c, uint64_t v);
 
 /* ---- task.c ---- */
+#define CORE_SETS_MAX 32u
+
 struct core_task {
 	const struct cotrace_task_info *info;
 	bool has_signal;
 	siginfo_t siginfo; /* as the engine gave it */
 };
-/* All notes of one task. Returns 0 or a negative errno. */
-int core_put_task(struct core *c, const struct core_task *t);
+/* Register sets of some tasks, `count` of each. */
+struct core_sets {
+	unsigned kinds[CORE_SETS_MAX];
+	size_t count;
+	struct cotrace_regset *v;
+	uint8_t *bytes;
+};
+
+/* Which sets there are, and room for those of @tasks tasks. Returns 0 or -ENOMEM. */
+int core_sets_init(struct core_sets *sets, const struct core *c, size_t tasks);
+void core_sets_deinit(struct core_sets *sets);
+/* Those of @n tasks. Returns 0 or a negative errno. */
+int core_sets_read(struct core_sets *sets, const struct core *c, const struct core_task *tasks,
+		   size_t n);
+/* All notes of one task with these sets. Returns 0 or a negative errno. */
+int core_put_task(struct core *c, const struct core_task *t, const struct cotrace_regset *sets,
+		  size_t count);
 /* The process's own note. */
 void core_put_process(struct core *c);
 

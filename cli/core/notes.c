@@ -8,6 +8,8 @@
 
 #include "cli/core/core.h"
 
+#define GROUP 32 /* tasks whose registers are read at once */
+
 static void align(struct out *o, size_t to)
 {
 	while (o->len % to)
@@ -99,12 +101,11 @@ static void order(struct core_task *tasks, size_t count)
 		}
 }
 
-static int put_tasks(struct core *c, const struct core_task *tasks, size_t count)
+static int put_group(struct core *c, const struct core_task *tasks, size_t n,
+		     const struct core_sets *sets, bool *first)
 {
-	bool first = true;
-
-	for (size_t i = 0; i < count; i++) {
-		int r = core_put_task(c, &tasks[i]);
+	for (size_t i = 0; i < n; i++) {
+		int r = core_put_task(c, &tasks[i], &sets->v[i * sets->count], sets->count);
 
 		if (r == -EBUSY) {
 			c->left_out++;
@@ -112,14 +113,49 @@ static int put_tasks(struct core *c, const struct core_task *tasks, size_t count
 		}
 		if (r < 0)
 			return r;
-		if (first) {
+		if (*first) {
 			core_put_process(c);
 			put_auxv(c);
 			put_files(c);
 		}
-		first = false;
+		*first = false;
 	}
-	return first ? -EBUSY : c->notes.error;
+	return 0;
+}
+
+static int put_tasks(struct core *c, const struct core_task *tasks, size_t count)
+{
+	struct core_sets sets;
+	bool first = true;
+	int r = core_sets_init(&sets, c, GROUP);
+
+	for (size_t i = 0, n; i < count && r == 0; i += n) {
+		n = count - i < GROUP ? count - i : GROUP;
+		r = core_sets_read(&sets, c, &tasks[i], n);
+		if (r == 0)
+			r = put_group(c, &tasks[i], n, &sets, &first);
+	}
+	core_sets_deinit(&sets);
+	return r < 0 ? r : first ? -EBUSY : c->notes.error;
+}
+
+/* The signals at which tasks stand. */
+static int take_signals(struct core *c, struct core_task *tasks, size_t count)
+{
+	struct cotrace_regset *v = calloc(count, sizeof *v);
+	int r = v ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		v[i] = (struct cotrace_regset){ .task = tasks[i].info->task,
+						.set = NT_SIGINFO,
+						.buf = &tasks[i].siginfo,
+						.size = sizeof tasks[i].siginfo };
+	if (r == 0)
+		r = cotrace_regset_read_all(c->snapshot.session, v, count);
+	for (size_t i = 0; i < count && r == 0; i++)
+		tasks[i].has_signal = v[i].result == sizeof tasks[i].siginfo;
+	free(v);
+	return r;
 }
 
 int core_take_notes(struct core *c)
@@ -130,19 +166,13 @@ int core_take_notes(struct core *c)
 
 	if (!tasks)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->snapshot.count; i++) {
-		struct core_task *t = &tasks[count];
-
-		if (c->snapshot.tasks[i].state == COTRACE_TASK_EXITED)
-			continue;
-		t->info = &c->snapshot.tasks[i];
-		t->has_signal =
-			cotrace_siginfo_read(c->snapshot.session, t->info->task, &t->siginfo,
-					     sizeof t->siginfo) == sizeof t->siginfo;
-		count++;
-	}
+	for (size_t i = 0; i < c->snapshot.count; i++)
+		if (c->snapshot.tasks[i].state != COTRACE_TASK_EXITED)
+			tasks[count++].info = &c->snapshot.tasks[i];
+	r = count ? take_signals(c, tasks, count) : 0;
 	order(tasks, count);
-	r = put_tasks(c, tasks, count);
+	if (r == 0)
+		r = put_tasks(c, tasks, count);
 	free(tasks);
 	return r;
 }

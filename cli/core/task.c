@@ -11,7 +11,6 @@
 #include "cli/core/core.h"
 
 #define SET_BYTES 16384 /* more than any register set has */
-#define SETS_MAX 32
 #define NAME_BYTES 16
 #define ARGUMENT_BYTES 80
 
@@ -132,28 +131,51 @@ static void put_set(struct core *c, unsigned set, const void *bytes, size_t size
 	core_note_end(c);
 }
 
-int core_put_task(struct core *c, const struct core_task *t)
+int core_sets_init(struct core_sets *sets, const struct core *c, size_t tasks)
 {
-	unsigned sets[SETS_MAX];
-	uint8_t bytes[SET_BYTES];
-	int count = cotrace_regsets(c->arch->id, sets, SETS_MAX);
+	int count = cotrace_regsets(c->arch->id, sets->kinds, CORE_SETS_MAX);
 
+	sets->count = count < 0 ? 0 : count < (int)CORE_SETS_MAX ? (size_t)count : CORE_SETS_MAX;
+	sets->v = calloc(tasks * sets->count + 1, sizeof *sets->v);
+	sets->bytes = malloc(tasks * sets->count * SET_BYTES + 1);
+	return sets->v && sets->bytes ? 0 : -ENOMEM;
+}
+
+void core_sets_deinit(struct core_sets *sets)
+{
+	free(sets->v);
+	free(sets->bytes);
+}
+
+int core_sets_read(struct core_sets *sets, const struct core *c, const struct core_task *tasks,
+		   size_t n)
+{
+	for (size_t i = 0; i < n * sets->count; i++)
+		sets->v[i] = (struct cotrace_regset){ .task = tasks[i / sets->count].info->task,
+						      .set = sets->kinds[i % sets->count],
+						      .buf = sets->bytes + i * SET_BYTES,
+						      .size = SET_BYTES };
+	return cotrace_regset_read_all(c->snapshot.session, sets->v, n * sets->count);
+}
+
+int core_put_task(struct core *c, const struct core_task *t, const struct cotrace_regset *sets,
+		  size_t count)
+{
 	/* A task in the other mode of its CPU has registers that this core has no room for. */
 	if (t->info->arch != c->arch->id)
 		return -EBUSY;
-	for (int i = 0; i < count && i < SETS_MAX; i++) {
-		ssize_t n = cotrace_regset_read(c->snapshot.session, t->info->task, sets[i], bytes,
-						sizeof bytes);
+	for (size_t i = 0; i < count; i++) {
+		ssize_t n = sets[i].result;
 
 		if (n < 0 && (i == 0 || n == -ESRCH))
 			return (int)n;
 		if (n <= 0)
 			continue;
 		if (i == 0) {
-			put_prstatus(c, t, bytes, (size_t)n);
+			put_prstatus(c, t, sets[i].buf, (size_t)n);
 			put_siginfo(c, t);
 		} else
-			put_set(c, sets[i], bytes, (size_t)n);
+			put_set(c, sets[i].set, sets[i].buf, (size_t)n);
 	}
 	return 0;
 }

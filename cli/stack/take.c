@@ -41,19 +41,40 @@ static void copy_memory(struct stack *k, struct stack_task *t, uint64_t sp)
 	t->bytes = n > 0 ? (size_t)n : 0;
 }
 
-static void take_task(struct stack *k, struct stack_task *t)
+static void take_task(struct stack *k, struct stack_task *t, ssize_t n)
 {
 	uint64_t sp = 0;
-	ssize_t n = t->info->state == COTRACE_TASK_EXITED
-			    ? -ESRCH
-			    : cotrace_regset_read(k->snapshot.session, t->info->task, NT_PRSTATUS,
-						  t->registers, sizeof t->registers);
 
+	if (t->info->state == COTRACE_TASK_EXITED)
+		n = -ESRCH;
 	t->error = n < 0 ? (int)n : 0;
 	t->register_bytes = n > 0 ? (size_t)n : 0;
 	if (n > 0 && cotrace_register_extract(t->info->arch, "$sp", NT_PRSTATUS, t->registers,
 					      t->register_bytes, &sp, sizeof sp) > 0)
 		copy_memory(k, t, sp);
+}
+
+static int take_tasks(struct stack *k)
+{
+	struct cotrace_regset *v = calloc(k->count, sizeof *v);
+	int r = v ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < k->count && r == 0; i++) {
+		struct stack_task *t = &k->tasks[i];
+
+		t->stack = k;
+		t->info = &k->snapshot.tasks[i];
+		v[i] = (struct cotrace_regset){ .task = t->info->task,
+						.set = NT_PRSTATUS,
+						.buf = t->registers,
+						.size = sizeof t->registers };
+	}
+	if (r == 0)
+		r = cotrace_regset_read_all(k->snapshot.session, v, k->count);
+	for (size_t i = 0; i < k->count && r == 0; i++)
+		take_task(k, &k->tasks[i], v[i].result);
+	free(v);
+	return r;
 }
 
 int stack_take(struct stack *k, bool hold)
@@ -66,11 +87,9 @@ int stack_take(struct stack *k, bool hold)
 	if (!k->tasks)
 		return -ENOMEM;
 	k->count = k->snapshot.count;
-	for (size_t i = 0; i < k->count; i++) {
-		k->tasks[i].stack = k;
-		k->tasks[i].info = &k->snapshot.tasks[i];
-		take_task(k, &k->tasks[i]);
-	}
+	r = take_tasks(k);
+	if (r < 0)
+		return r;
 	/* Names can be read of a process that runs. */
 	if (!hold)
 		snapshot_resume(&k->snapshot);

@@ -336,6 +336,41 @@ static int regset_error(struct client *c)
 	return reply.error;
 }
 
+/* Many at once wait for nothing: who has to is told so. */
+static void who_reads_many_sets_is_told_who_to_wait_for(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct wire_r_regsets_read reply;
+	struct wire_reader r;
+	struct wire_regset set;
+	struct message m;
+
+	stopped_at(a, BACKEND_INTERRUPTED);
+	for (int calls = 0; calls < 2; calls++) {
+		if (calls) {
+			ask_for(a, NR, -1);
+			push_entry(st);
+		}
+		client_begin(b, WIRE_REGSETS_READ, 0);
+		wire_put_regsets_read(&b->writer, &(struct wire_regsets_read){ 3 });
+		for (int i = 0; i < 2; i++) /* fewer than it says */
+			wire_put_regset_asked(&b->writer, &(struct wire_regset_asked){
+								  task_id(st, PID), FAKE_REGSET });
+		client_send(b, -1);
+		settle(st);
+		assert_true(client_take(b, WIRE_R_REGSETS_READ, &m));
+		wire_reader_init(&r, m.body, m.size);
+		assert_true(wire_get_r_regsets_read(&r, &reply));
+		assert_int_equal(reply.error, 0);
+		assert_int_equal(reply.count, 2);
+		assert_true(wire_get_regset(&r, &set));
+		assert_int_equal(set.error, calls ? -EAGAIN : 0);
+		assert_int_equal(set.size, calls ? 0 : FAKE_REGS);
+		free(m.body);
+	}
+}
+
 /* R11 */
 static void who_reads_registers_waits_for_the_end_of_the_call(void **state)
 {
@@ -436,6 +471,7 @@ int main(void)
 		STAGED(signals_on_the_way_are_sent_again),
 		STAGED(a_filter_of_the_programs_may_refuse_the_call),
 		STAGED(a_call_that_takes_too_long_is_interrupted),
+		STAGED(who_reads_many_sets_is_told_who_to_wait_for),
 		STAGED(who_reads_registers_waits_for_the_end_of_the_call),
 		STAGED(death_in_any_part_of_a_call_answers_once),
 		STAGED(nobody_left_to_answer_is_no_harm),

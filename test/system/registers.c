@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <elf.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -207,4 +208,92 @@ TEST(registers_are_taken_out_of_a_set_that_was_read)
 	CHECK_EQ(EXTRACT("nonsense", NT_PRSTATUS, sizeof regs), -ENOENT);
 #undef EXTRACT
 	finish(s, &t);
+}
+
+#define THREADS 40
+#define KINDS 4
+
+static int tasks_of(struct cotrace *s, struct cotrace_task_info *v)
+{
+	int n = cotrace_tasks(s, v, THREADS + 1);
+
+	CHECK_EQ(n, THREADS + 1);
+	return n;
+}
+
+/* More than one datagram has room for. */
+TEST(many_sets_of_many_tasks_are_read_at_once)
+{
+	static const unsigned kinds[KINDS] = { NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, 0x7777 };
+	static uint8_t one[16384], all[KINDS * (THREADS + 1)][16384];
+	static struct cotrace_regset v[KINDS * (THREADS + 1)];
+	struct cotrace_task_info tasks[THREADS + 1];
+	struct target t;
+	struct cotrace *s;
+	int n;
+
+	puppet_start(&t);
+	for (int i = 0; i < THREADS; i++)
+		puppet_ask(&t, "thread");
+	s = attached(t.pid, NULL);
+	CHECK_EQ(cotrace_stop(s, 0, COTRACE_ALL, test_ns(5000)), 0);
+	n = tasks_of(s, tasks) * KINDS;
+	for (int i = 0; i < n; i++)
+		v[i] = (struct cotrace_regset){ .task = tasks[i / KINDS].task,
+						.set = kinds[i % KINDS],
+						.buf = all[i],
+						.size = sizeof all[i],
+						.result = 77 };
+	CHECK_EQ(cotrace_regset_read_all(s, v, (size_t)n), 0);
+	for (int i = 0; i < n; i++) {
+		ssize_t size = cotrace_regset_read(s, v[i].task, v[i].set, one, sizeof one);
+
+		CHECK_EQ(v[i].result, size);
+		CHECK(size < 0 || memcmp(one, all[i], (size_t)size) == 0);
+		CHECK_EQ(size > 0, i % KINDS != KINDS - 1);
+	}
+	CHECK_EQ(cotrace_regset_read_all(s, v, 0), 0);
+	cotrace_close(s);
+	check_untouched(t.pid);
+	puppet_end(&t);
+}
+
+TEST(each_of_many_sets_has_an_error_of_its_own)
+{
+	struct user_regs_struct regs;
+	struct cotrace_event ev;
+	siginfo_t info;
+	uint8_t byte;
+	struct target t;
+	struct cotrace *s = held_puppet(&t, &ev, "puppet");
+	struct cotrace_regset v[] = {
+		{ .task = ev.task, .set = NT_PRSTATUS, .buf = &regs, .size = sizeof regs },
+		{ .task = ev.task, .set = NT_PRSTATUS, .buf = &byte, .size = 1 },
+		{ .task = ev.task + 1000, .set = NT_PRSTATUS, .buf = &regs, .size = sizeof regs },
+		{ .task = ev.task, .set = NT_SIGINFO, .buf = &info, .size = sizeof info },
+	};
+
+	CHECK_EQ(cotrace_regset_read_all(s, v, 4), 0);
+	CHECK_EQ(v[0].result, sizeof regs);
+	CHECK_EQ(regs.rip, ev.pc);
+	CHECK_EQ(v[1].result, -ENOBUFS);
+	CHECK_EQ(v[2].result, -ESRCH);
+	CHECK_EQ(v[3].result, -ENODATA);
+	CHECK_EQ(cotrace_subscribe_signals(s, 1u << (SIGUSR1 - 1), COTRACE_STOP), 0);
+	CHECK_EQ(cotrace_signal(s, ev.task, COTRACE_ONE, SIGUSR1, NULL), 0);
+	cotrace_resume(s, ev.task);
+	take_kind(s, &ev, COTRACE_EVENT_SIGNAL);
+	CHECK_EQ(cotrace_regset_read_all(s, &v[3], 1), 0);
+	CHECK_EQ(v[3].result, sizeof info);
+	CHECK_EQ(info.si_signo, SIGUSR1);
+	CHECK_EQ(cotrace_answer(s, &ev,
+				&(struct cotrace_verdict){ .size = sizeof(struct cotrace_verdict),
+							   .action = COTRACE_DENY }),
+		 0);
+	CHECK_EQ(puppet_answer(&t), t.pid);
+	CHECK_EQ(cotrace_regset_read_all(s, v, 1), 0); /* it runs */
+	CHECK_EQ(v[0].result, -EBUSY);
+	cotrace_close(s);
+	check_untouched(t.pid);
+	puppet_end(&t);
 }
