@@ -321,6 +321,19 @@ struct cotrace_options {
 int cotrace_attach(struct cotrace **out, pid_t pid, const struct cotrace_options *options);
 
 /**
+ * cotrace_attach_beside() - as cotrace_attach(), with the engine of another session
+ * @other: a session that is open; it gains nothing and loses nothing
+ *
+ * For who traces many processes that come one by one: a process that no engine has yet
+ * comes to that of @other, so that one engine serves all of them.
+ *
+ * Blocks:  as cotrace_attach().
+ * Return:  as cotrace_attach().
+ */
+int cotrace_attach_beside(struct cotrace **out, struct cotrace *other, pid_t pid,
+			  const struct cotrace_options *options);
+
+/**
  * cotrace_spawn() - start a program under trace
  * @out:  the session
  * @pid:  stores the new process's id; may be NULL

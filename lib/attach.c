@@ -21,6 +21,7 @@ struct attempt {
 	int memory; /* the proof of access */
 	const struct cotrace_options *options;
 	uint64_t deadline;
+	pid_t beside; /* an engine to go to when there is none yet, or 0 */
 };
 
 /* Engine @tracer of @process, or a new one. The fd; -EAGAIN: things are changing. */
@@ -37,6 +38,11 @@ static int reach_engine(const struct attempt *a, bool *started)
 		if (fd == -ENOENT)
 			return proc_tracer(a->process) == tracer ? -EBUSY : -EAGAIN;
 		return fd;
+	}
+	if (a->beside > 0) {
+		fd = engine_connect(a->beside);
+		if (fd >= 0)
+			return fd;
 	}
 	if (a->options->flags & COTRACE_NO_ENGINE_START)
 		return -ENOENT;
@@ -233,10 +239,13 @@ static int complete(struct cotrace *s, const struct attempt *a)
 	return r;
 }
 
-static int attach(struct cotrace **out, pid_t pid, const struct cotrace_options *options)
+static int attach(struct cotrace **out, pid_t pid, const struct cotrace_options *options,
+		  pid_t beside)
 {
 	struct cotrace_options checked;
-	struct attempt a = { .options = &checked, .deadline = clock_deadline(ATTACH_NS) };
+	struct attempt a = { .options = &checked,
+			     .deadline = clock_deadline(ATTACH_NS),
+			     .beside = beside };
 	int r = session_options(&checked, options);
 
 	if (r < 0)
@@ -274,7 +283,18 @@ int cotrace_attach(struct cotrace **out, pid_t pid, const struct cotrace_options
 	int saved = errno, r;
 
 	*out = NULL;
-	r = attach(out, pid, options);
+	r = attach(out, pid, options, 0);
+	errno = saved;
+	return r;
+}
+
+int cotrace_attach_beside(struct cotrace **out, struct cotrace *other, pid_t pid,
+			  const struct cotrace_options *options)
+{
+	int saved = errno, r;
+
+	*out = NULL;
+	r = attach(out, pid, options, other->engine_pid);
 	errno = saved;
 	return r;
 }
