@@ -20,6 +20,7 @@
 enum backend_kind {
 	BACKEND_NONE = 0,
 	BACKEND_SYSCALL_ENTRY, /* syscall_set, syscall_deny, resume */
+	BACKEND_SECCOMP,       /* after its entry, where that is seen; as SYSCALL_ENTRY */
 	BACKEND_SYSCALL_EXIT,  /* result_set, resume */
 	BACKEND_SIGNAL,	       /* siginfo_set; resume with the signal to deliver or 0 */
 	BACKEND_TRAP,	       /* a SIGNAL, SIGTRAP, that the processor made; see trap */
@@ -30,7 +31,7 @@ enum backend_kind {
 	BACKEND_CLONE,
 	BACKEND_VFORK_DONE,
 	BACKEND_EXEC,
-	BACKEND_EXITING, /* only after exit_stops(true) */
+	BACKEND_EXITING, /* only after extra_stops() */
 	BACKEND_KERNEL_HIT, /* it runs: see kernel_set(). interrupt(), for it does not stop by itself */
 	BACKEND_DEAD,	    /* reaped; the tid means nothing any more */
 	BACKEND_SPURIOUS /* a stop of no interest; resume */
@@ -44,6 +45,7 @@ struct backend_syscall {
 	bool is_error;
 	bool restart;	  /* entry: the kernel goes on with a call it had interrupted */
 	bool interrupted; /* exit: ended by an interruption, not by itself */
+	uint32_t data;	  /* SECCOMP: of the filter's */
 };
 
 /* What made a TRAP. */
@@ -55,6 +57,10 @@ enum backend_trap {
 	BACKEND_TRAP_DEBUG,  /* a debug register */
 	BACKEND_TRAP_KERNEL  /* what kernel_set() has set: no instruction did it */
 };
+
+/* Events that happen only where they are asked for, as bits. */
+#define BACKEND_EXTRA_EXITING 0x1u
+#define BACKEND_EXTRA_SECCOMP 0x2u /* else what a filter would have traced fails with ENOSYS */
 
 /* How a task left when it is EXITING. */
 enum backend_exit_call { BACKEND_EXIT_OTHER, BACKEND_EXIT_TASK, BACKEND_EXIT_GROUP };
@@ -159,8 +165,8 @@ struct backend_ops {
 	 * whose other tasks live on. May be NULL.
 	 */
 	bool (*has_exited)(struct backend *b, pid_t tid);
-	/* The task stands: turns EXITING events on or off. */
-	int (*exit_stops)(struct backend *b, pid_t tid, bool on);
+	/* The task stands: of these kinds of events it has those in @which, and its children too. */
+	int (*extra_stops)(struct backend *b, pid_t tid, unsigned which);
 
 	/*
 	 * The task stands. If the only thing that ended its system call was this stop (or

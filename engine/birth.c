@@ -193,6 +193,7 @@ void birth_event(struct task *parent, const struct backend_event *ev)
 	list_remove(&child->in_orphans);
 	timer_cancel(&child->timer);
 	child->creator = parent->id;
+	child->extra_stops = parent->extra_stops; /* as the kernel has it */
 	child->parent = parent;
 	parent->unannounced = child;
 	place(child, parent->process, pid, ev->kind);
@@ -248,6 +249,7 @@ static void take_in(struct task *t)
 	if (pid > 0)
 		place(t, parent, pid, BACKEND_FORK);
 	t->announced = true;
+	t->extra_stops = TASK_EXTRA_UNKNOWN;
 	birth_start(t);
 }
 

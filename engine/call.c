@@ -368,6 +368,7 @@ static void at_own_exit(struct call *c, const struct backend_event *ev)
 
 bool call_event(struct task *t, const struct backend_event *ev)
 {
+	struct backend *b = t->engine->backend;
 	struct call *c = t->calling;
 
 	if (ev->kind == BACKEND_EXITING || ev->kind == BACKEND_EXEC) { /* killed, or replaced */
@@ -378,7 +379,10 @@ bool call_event(struct task *t, const struct backend_event *ev)
 		c->job_known = true;
 		c->job_stopped = ev->kind == BACKEND_JOB_STOP;
 	}
-	if (c->stage == RETURNING)
+	if (ev->kind == BACKEND_SECCOMP) {
+		b->ops->syscall_deny(b, t->tid, -ENOSYS); /* as its filter does untraced */
+		go(c, BACKEND_SYSCALLS);
+	} else if (c->stage == RETURNING)
 		come_back(c, ev);
 	else if (c->stage == ENTERING)
 		entering(c, ev);
@@ -436,8 +440,9 @@ static int check(const struct task *t, int64_t nr, uint32_t arch)
 
 	if (!task_stands(t) || t->process == NULL)
 		return -ESRCH;
-	/* A parent in vfork() has to wait; a task that exits makes no calls. */
-	if (t->calling != NULL || t->ev.kind == BACKEND_VFORK || t->ev.kind == BACKEND_EXITING)
+	/* A parent in vfork() has to wait; a task that exits makes no calls; a filter asks once. */
+	if (t->calling != NULL || t->ev.kind == BACKEND_VFORK || t->ev.kind == BACKEND_EXITING ||
+	    t->ev.kind == BACKEND_SECCOMP)
 		return -EBUSY;
 	if (a == NULL || arch_refuses_call(a, nr))
 		return -EOPNOTSUPP;

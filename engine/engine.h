@@ -24,7 +24,8 @@
 #include "engine/timer.h"
 #include "wire/wire.h"
 
-#define ENGINE_ARCHS 4	       /* enum cotrace_arch, ANY included */
+#define ENGINE_ARCHS 4 /* enum cotrace_arch, ANY included */
+#define TASK_EXTRA_UNKNOWN ~0u
 #define ENGINE_SET_WORDS 16    /* words of a set of system calls */
 #define SIGTRAP_ACTION_MAX 32  /* bytes of what rt_sigaction() takes */
 #define TASK_UNFINISHED_MAX 4  /* handlers one in another */
@@ -98,12 +99,13 @@ struct process {
 	unsigned stepped;	/* watches that are in no registers */
 	struct space *space;
 	struct list in_space;
-	uint64_t generation;		       /* programs it has run */
-	int mem_read, mem_write;	       /* of the program of this generation; -1: none */
-	uint64_t changes;		       /* writes by sessions */
-	struct session *spawner;	       /* holds it at its first exec */
-	bool wants_syscalls, wants_exit_stops; /* of any session */
-	bool replants;			       /* has breakpoints that follow what is mapped */
+	uint64_t generation;	 /* programs it has run */
+	int mem_read, mem_write; /* of the program of this generation; -1: none */
+	uint64_t changes;	 /* writes by sessions */
+	struct session *spawner; /* holds it at its first exec */
+	bool wants_syscalls;	 /* of any session */
+	unsigned wants_extra;	 /* BACKEND_EXTRA_*, of all */
+	bool replants;		 /* has breakpoints that follow what is mapped */
 	bool group_exiting;
 	bool partial; /* tasks of it were let go */
 	struct list in_releases;
@@ -162,6 +164,9 @@ struct task {
 	bool call_suspended; /* interrupted by a stop; to be made again without a word */
 	bool restarting;     /* the next call is one made again */
 	bool call_broken;    /* it ended by an interruption: it may be made again */
+	bool call_again;     /* it was judged before: what its filter says was told then */
+	bool entry_due;	     /* changed at a SECCOMP event: those who judge entries come after it */
+	uint64_t changer;    /* ... by this session; 0: they are all to judge it */
 	uint64_t call_pc;
 
 	/* Its registers at this stop, as far as they were looked at: regs.c. */
@@ -236,9 +241,9 @@ struct task {
 	bool disturbed;	  /* ... and a blocking call may find itself broken by it */
 	bool poked;	  /* ... so that a subscription takes effect */
 	bool job_stopped;
-	bool job_due;	 /* ... but a trap that waited is told first */
-	bool exit_told;	 /* its TASK_EXIT is out */
-	bool exit_stops; /* as set in the kernel */
+	bool job_due;	      /* ... but a trap that waited is told first */
+	bool exit_told;	      /* its TASK_EXIT is out */
+	unsigned extra_stops; /* as set in the kernel; TASK_EXTRA_UNKNOWN */
 	bool detaching;
 	bool stops_at_calls;	  /* as it was resumed */
 	bool steps;		  /* as it was resumed */

@@ -16,6 +16,30 @@
 #define UNDELAYED_A_TASK 256u /* more: one cotrace_stop() brings an event for each */
 #define CAPTURES_MAX (COTRACE_CAPTURES_MAX * (COTRACE_CAPTURE_BYTES_MAX + 16))
 
+/* What is told of sessions, not of what tasks do. */
+static void put_notice(struct wire_writer *w, const struct event *ev)
+{
+	switch (ev->kind) {
+	case COTRACE_EVENT_STEP:
+		wire_put_e_step(w, &ev->step);
+		break;
+	case COTRACE_EVENT_STOP_DONE:
+		wire_put_e_stop(w, &ev->stop);
+		break;
+	case COTRACE_EVENT_CHANGED:
+		wire_put_e_changed(w, &ev->changed);
+		break;
+	case COTRACE_EVENT_LOST:
+		wire_put_e_lost(w, &ev->lost);
+		break;
+	case COTRACE_EVENT_REFUSED:
+		wire_put_e_refused(w, &ev->refused);
+		break;
+	default:
+		wire_put_e_end(w, &ev->end);
+	}
+}
+
 static void put_payload(struct wire_writer *w, const struct event *ev)
 {
 	switch (ev->kind) {
@@ -56,23 +80,11 @@ static void put_payload(struct wire_writer *w, const struct event *ev)
 	case COTRACE_EVENT_WATCHPOINT:
 		wire_put_e_watchpoint(w, &ev->watchpoint);
 		break;
-	case COTRACE_EVENT_STEP:
-		wire_put_e_step(w, &ev->step);
-		break;
-	case COTRACE_EVENT_STOP_DONE:
-		wire_put_e_stop(w, &ev->stop);
-		break;
-	case COTRACE_EVENT_CHANGED:
-		wire_put_e_changed(w, &ev->changed);
-		break;
-	case COTRACE_EVENT_LOST:
-		wire_put_e_lost(w, &ev->lost);
-		break;
-	case COTRACE_EVENT_REFUSED:
-		wire_put_e_refused(w, &ev->refused);
+	case COTRACE_EVENT_SECCOMP:
+		wire_put_e_seccomp(w, &ev->seccomp);
 		break;
 	default:
-		wire_put_e_end(w, &ev->end);
+		put_notice(w, ev);
 	}
 }
 
@@ -90,7 +102,8 @@ static struct wire_event_head head_of(const struct event *ev, uint64_t now)
 		head.pc = t->ev.pc;
 		head.sp = t->ev.sp;
 	}
-	if (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY || ev->kind == COTRACE_EVENT_SYSCALL_EXIT)
+	if (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY || ev->kind == COTRACE_EVENT_SYSCALL_EXIT ||
+	    ev->kind == COTRACE_EVENT_SECCOMP)
 		head.arch = t->call.arch;
 	else
 		head.arch = t->engine->backend->ops->task_arch(t->engine->backend, t->tid);
@@ -100,7 +113,7 @@ static struct wire_event_head head_of(const struct event *ev, uint64_t now)
 static bool is_note(const struct event *ev)
 {
 	return !(ev->flags & COTRACE_EV_STOP) && ev->kind != COTRACE_EVENT_STOP_DONE &&
-	       ev->kind < COTRACE_EVENT_LOST;
+	       (ev->kind < COTRACE_EVENT_LOST || ev->kind == COTRACE_EVENT_SECCOMP);
 }
 
 static bool is_hit(const struct event *ev)
@@ -353,6 +366,11 @@ void event_of_stop(const struct task *t, struct event *ev)
 	case COTRACE_EVENT_SYSCALL_ENTRY:
 		ev->syscall.nr = t->call.nr;
 		memcpy(ev->syscall.args, t->call.args, sizeof ev->syscall.args);
+		break;
+	case COTRACE_EVENT_SECCOMP:
+		ev->seccomp.nr = t->call.nr;
+		memcpy(ev->seccomp.args, t->call.args, sizeof ev->seccomp.args);
+		ev->seccomp.data = t->ev.syscall.data;
 		break;
 	case COTRACE_EVENT_SIGNAL:
 		signal_record(t, &ev->signal);

@@ -13,6 +13,7 @@ struct event {
 	pid_t tid, pid;		 /* used when there is no task */
 	union {
 		struct wire_e_syscall_exit syscall; /* entry too */
+		struct wire_e_seccomp seccomp;
 		struct wire_e_signal signal;
 		struct wire_e_child child;
 		struct wire_e_exec exec;

@@ -48,8 +48,12 @@ static void judge_again(struct process *p)
 	list_for_each (&p->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
-		if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY || call_busy(t))
+		if (!task_stands(t) || !task_at_entry(t) || call_busy(t))
 			continue;
+		if (t->kind == COTRACE_EVENT_SECCOMP) {
+			task_entry_due(t, NULL);
+			continue;
+		}
 		t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
 		if (rules_renew(&t->rules))
 			task_proceed(t);

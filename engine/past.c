@@ -155,7 +155,7 @@ bool past_awaits_call(const struct task *t)
 		if (t->unfinished[i].at && t->unfinished[i].call)
 			return true;
 	/* At its entry: made again or not, it is no second hit. */
-	return t->ev.kind == BACKEND_SYSCALL_ENTRY && t->site_call;
+	return task_at_entry(t) && t->site_call;
 }
 
 void past_call_ended(struct task *t, const struct backend_event *ev)

@@ -226,19 +226,23 @@ static void change_course(struct process *p)
 
 void process_interests(struct process *p)
 {
-	bool had_syscalls = p->wants_syscalls, had_exit_stops = p->wants_exit_stops;
+	bool had_syscalls = p->wants_syscalls;
+	unsigned had_extra = p->wants_extra;
 
 	p->replants = break_follows_maps(p);
 	p->wants_syscalls = p->replants;
-	p->wants_exit_stops = false;
+	p->wants_extra = 0;
 	list_for_each (&p->covers, node, after) {
 		struct session *s = list_entry(node, struct cover, in_process)->session;
 
 		p->wants_syscalls |= s->wants_syscalls;
-		p->wants_exit_stops |= s->modes[COTRACE_EVENT_TASK_EXIT] != COTRACE_OFF;
+		if (s->modes[COTRACE_EVENT_TASK_EXIT] != COTRACE_OFF)
+			p->wants_extra |= BACKEND_EXTRA_EXITING;
+		if (s->modes[COTRACE_EVENT_SECCOMP] != COTRACE_OFF)
+			p->wants_extra |= BACKEND_EXTRA_SECCOMP;
 	}
 	/* Fewer wishes need no haste: the next stop does it. */
-	if ((p->wants_syscalls && !had_syscalls) || (p->wants_exit_stops && !had_exit_stops))
+	if ((p->wants_syscalls && !had_syscalls) || (p->wants_extra & ~had_extra))
 		change_course(p);
 }
 

@@ -85,7 +85,7 @@ static void ask(struct task *t, struct rules_party *p)
 	}
 	/* No memory: it cannot be asked, so it does not decide; but a policy fails closed. */
 	rules_release(&t->rules, p, RULES_HOLD_OFFER);
-	if (p->policy && t->kind == COTRACE_EVENT_SYSCALL_ENTRY) {
+	if (p->policy && task_at_entry(t)) {
 		t->rules.denied = true;
 		t->flags |= COTRACE_EV_DENIED;
 		t->denied_result = -ENOMEM;
@@ -113,15 +113,13 @@ static int leave_signal_stop(struct task *t)
 	return signo;
 }
 
-static void sync_exit_stops(struct task *t)
+static void sync_extra_stops(struct task *t)
 {
 	struct backend *b = t->engine->backend;
-	bool want = t->process && t->process->wants_exit_stops;
+	unsigned want = t->process ? t->process->wants_extra : 0;
 
-	if (t->exit_stops == want)
-		return;
-	if (b->ops->exit_stops(b, t->tid, want) == 0)
-		t->exit_stops = want;
+	if (t->extra_stops != want && b->ops->extra_stops(b, t->tid, want) == 0)
+		t->extra_stops = want;
 }
 
 /* A SIGTRAP of the kernel's accesses may wait. From an interrupt's stop it is let come. */
@@ -170,7 +168,7 @@ static enum backend_resume how_to_run(struct task *t)
 		return step_begin(t);
 	/* A call that an interrupt may have broken, or with other arguments, is seen to its end. */
 	if (sees_calls || past_awaits_call(t) ||
-	    (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->disturbed || t->call_replaced)))
+	    (task_at_entry(t) && (t->disturbed || t->call_replaced)))
 		return BACKEND_SYSCALLS;
 	return BACKEND_RUN;
 }
@@ -184,7 +182,7 @@ static void run(struct task *t)
 	t->to_handler = false;
 	timer_cancel(&t->timer);
 	regs_flush(t);
-	if (t->ev.kind == BACKEND_SYSCALL_ENTRY && (t->flags & COTRACE_EV_DENIED)) {
+	if (task_at_entry(t) && (t->flags & COTRACE_EV_DENIED)) {
 		b->ops->syscall_deny(b, t->tid, t->denied_result);
 		t->call_denied = true;
 	} else if (t->signo) { /* not at a trap that the engine made */
@@ -198,7 +196,7 @@ static void run(struct task *t)
 	}
 	if (call_tells_kept(t))
 		return;
-	sync_exit_stops(t);
+	sync_extra_stops(t);
 	how = how_to_run(t);
 	past_run(t, &how);
 	sigtrap_run(t, how == BACKEND_STEP);
@@ -248,6 +246,18 @@ static void rest_later(struct task *t)
 	timer_set(&t->engine->timers, &t->timer, clock_now_ns() + REST_NS, rest);
 }
 
+/* The call was changed by what a session said of its filter's word: now it is judged as such. */
+static bool entry_follows(struct task *t)
+{
+	if (!t->entry_due || (t->flags & COTRACE_EV_DENIED))
+		return false;
+	t->entry_due = false;
+	t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
+	return t->changer && rules_party(&t->rules, t->changer)
+		       ? rules_changed(&t->rules, t->changer)
+		       : rules_renew(&t->rules);
+}
+
 void task_proceed(struct task *t)
 {
 	if (t->state != TASK_STANDING || t->rules.phase != RULES_STOPPED || call_busy(t))
@@ -261,7 +271,7 @@ void task_proceed(struct task *t)
 			rest_later(t);
 			return;
 		}
-	} while (struck_follows(t) || step_follows(t));
+	} while (entry_follows(t) || struck_follows(t) || step_follows(t));
 	if (!sigtrap_asked(t) || !step_ready(t)) {
 		regs_flush(t);
 		return;

@@ -60,6 +60,7 @@ static bool is_in_call(const struct task *t)
 {
 	switch (t->ev.kind) {
 	case BACKEND_SYSCALL_ENTRY:
+	case BACKEND_SECCOMP:
 	case BACKEND_FORK:
 	case BACKEND_VFORK:
 	case BACKEND_CLONE:

@@ -21,7 +21,7 @@
 
 void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 {
-	bool to_kernel = ev->kind == BACKEND_SYSCALL_ENTRY;
+	bool to_kernel = ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SECCOMP;
 
 	task_unpoke(t);
 	t->ev = *ev;
@@ -29,7 +29,7 @@ void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 	t->kind = kind;
 	t->flags = 0;
 	t->signo = 0;
-	t->regs_written = false;
+	t->regs_written = t->entry_due = false;
 	t->rested = t->resting = false;
 	if (t->rules.phase == RULES_RUNNING)
 		rules_stop(&t->rules, to_kernel ? RULES_TO_KERNEL : RULES_TO_PROGRAM, to_kernel);
@@ -94,8 +94,51 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	if (t->restarting || same || ev->syscall.restart)
 		t->flags |= COTRACE_EV_RESTARTED;
 	t->restarting = t->call_broken = false;
+	t->call_again = again;
 	t->call_pc = ev->pc;
 	t->call_changes = t->process ? t->process->changes : 0;
+}
+
+/* A session that decides for the filter, not one that only looks. */
+static bool has_decider(const struct task *t)
+{
+	for (size_t i = 0; i < t->rules.count; i++) {
+		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+
+		if (s != NULL && event_interest(s, t) == COTRACE_STOP)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The filter wants to know from a tracer whether the call is made. One made again by itself
+ * was told of: untraced it would not have been broken.
+ */
+static void on_seccomp(struct task *t, const struct backend_event *ev)
+{
+	bool none = ev->syscall.nr == -1 && t->call_denied; /* whatever the filter says to that */
+	bool entered =
+		t->in_call && t->call_pc == ev->pc && (none || same_call(&t->call, &ev->syscall));
+	bool changed = t->process == NULL || t->call_changes != t->process->changes;
+	bool again = entered ? t->call_again
+			     : t->restarting && !changed && t->call_pc == ev->pc &&
+				       same_call(&t->asked, &ev->syscall);
+
+	if (!entered) {
+		tell_kept_exit(t);
+		t->call = t->asked = ev->syscall;
+		t->in_call = t->call_denied = t->call_replaced = t->call_broken = false;
+		t->call_pc = ev->pc;
+		t->call_changes = t->process ? t->process->changes : 0;
+	}
+	t->restarting = t->call_again = false;
+	task_stand(t, ev, again || none ? 0 : COTRACE_EVENT_SECCOMP);
+	if (t->kind == 0 || has_decider(t))
+		return;
+	t->rules.denied = true;
+	t->flags |= COTRACE_EV_DENIED;
+	t->denied_result = -ENOSYS;
 }
 
 /*
@@ -125,7 +168,7 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 	t->call_suspended = suspended && t->in_call;
 	if (t->in_call)
 		break_after_call(t);
-	t->in_call = false;
+	t->in_call = t->call_again = false;
 	t->restarting = false;
 	t->call_broken = ev->syscall.interrupted;
 }
@@ -319,6 +362,9 @@ static void dispatch(struct task *t, struct backend_event *ev)
 	switch (ev->kind) {
 	case BACKEND_SYSCALL_ENTRY:
 		on_entry(t, ev);
+		break;
+	case BACKEND_SECCOMP:
+		on_seccomp(t, ev);
 		break;
 	case BACKEND_SYSCALL_EXIT:
 		on_exit_of_call(t, ev);

@@ -22,9 +22,9 @@ static bool can_stop(uint32_t kind)
 
 static bool can_subscribe(uint32_t kind)
 {
-	return kind >= COTRACE_EVENT_TASK_START && kind <= COTRACE_EVENT_CHANGED &&
-	       kind != COTRACE_EVENT_SIGNAL &&
-	       (kind < COTRACE_EVENT_SYSCALL_ENTRY || kind == COTRACE_EVENT_CHANGED);
+	return (kind >= COTRACE_EVENT_TASK_START && kind < COTRACE_EVENT_SYSCALL_ENTRY &&
+		kind != COTRACE_EVENT_SIGNAL) ||
+	       kind == COTRACE_EVENT_CHANGED || kind == COTRACE_EVENT_SECCOMP;
 }
 
 void request_subscribe(struct request *rq, const struct wire_subscribe *m)
@@ -68,9 +68,13 @@ static void judge_standing_calls(struct session *s)
 			struct task *t = list_entry(at, struct task, in_process);
 			struct rules_party *party = rules_party(&t->rules, s->id);
 
-			if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY ||
-			    party == NULL || t->rules.phase != RULES_STOPPED)
+			if (!task_stands(t) || !task_at_entry(t) || party == NULL ||
+			    t->rules.phase != RULES_STOPPED)
 				continue;
+			if (t->kind == COTRACE_EVENT_SECCOMP) {
+				task_entry_due(t, NULL);
+				continue;
+			}
 			t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
 			party->asked = false;
 			task_proceed(t);

@@ -159,6 +159,11 @@ bool task_stands(const struct task *t)
 	return t->state == TASK_STANDING;
 }
 
+bool task_at_entry(const struct task *t)
+{
+	return t->ev.kind == BACKEND_SYSCALL_ENTRY || t->ev.kind == BACKEND_SECCOMP;
+}
+
 bool task_has_left(const struct task *t)
 {
 	struct backend *b = t->engine->backend;
@@ -295,6 +300,17 @@ void task_leave(struct task *t, struct session *s)
 	call_leave(t, s);
 }
 
+void task_entry_due(struct task *t, const struct session *s)
+{
+	const struct rules_party *now = s ? rules_party(&t->rules, s->id) : NULL;
+	const struct rules_party *before = rules_party(&t->rules, t->changer);
+
+	/* The one farthest from the kernel counts: those between the two judge it as well. */
+	if (!t->entry_due || now == NULL || (before && now > before))
+		t->changer = now ? now->session : 0;
+	t->entry_due = true;
+}
+
 void task_reoffer(struct task *t, struct session *s)
 {
 	struct backend *b = t->engine->backend;
@@ -304,10 +320,13 @@ void task_reoffer(struct task *t, struct session *s)
 		call_changed(t);
 		return;
 	}
-	if (!task_stands(t) || t->ev.kind != BACKEND_SYSCALL_ENTRY)
+	if (!task_stands(t) || !task_at_entry(t))
 		return;
 	/* Made again after a stop, it was passed without a word: now it is another one. */
-	t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
+	if (t->kind != COTRACE_EVENT_SECCOMP)
+		t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
+	else
+		task_entry_due(t, s);
 	if (!(t->flags & COTRACE_EV_DENIED) && b->ops->syscall_get(b, t->tid, &now) == 0)
 		t->call = now;
 	if (rules_changed(&t->rules, s->id))

@@ -59,6 +59,8 @@ void task_hold(struct task *t, struct session *s);
 /* Gives up holds of @s for the reasons @why. */
 void task_release(struct task *t, struct session *s, unsigned why);
 void task_leave(struct task *t, struct session *s);
+/* @s (NULL: nobody yet known) has changed a call that a SECCOMP event is about. */
+void task_entry_due(struct task *t, const struct session *s);
 /* @s wrote registers or memory: see rules_changed(). */
 void task_reoffer(struct task *t, struct session *s);
 /* Those who asked for the stop at which it stands learn of it. */
@@ -86,6 +88,8 @@ bool task_has_left(const struct task *t);
 void task_limit_exit_stop(struct task *t);
 /* May it be looked at? */
 bool task_stands(const struct task *t);
+/* Its call is still to be made. */
+bool task_at_entry(const struct task *t);
 
 /* It was stopped by job control, and is no more. */
 void task_job_continued(struct task *t);

@@ -8,7 +8,7 @@
 #include "engine/session.h"
 #include "engine/task.h"
 
-static int entry_verdict(struct task *t, const struct wire_answer *a)
+static int entry_verdict(struct task *t, struct session *s, const struct wire_answer *a)
 {
 	struct backend *b = t->engine->backend;
 	struct backend_syscall call = t->call;
@@ -25,6 +25,8 @@ static int entry_verdict(struct task *t, const struct wire_answer *a)
 	if (r < 0)
 		return r;
 	t->call = call;
+	if (t->kind == COTRACE_EVENT_SECCOMP)
+		task_entry_due(t, s);
 	t->call_replaced = true;
 	t->flags |= COTRACE_EV_REPLACED;
 	return 0;
@@ -77,11 +79,13 @@ static int signal_verdict(struct task *t, const struct wire_answer *a, const voi
 	return 0;
 }
 
-static int carry_out(struct task *t, const struct wire_answer *a, const void *siginfo, size_t size)
+static int carry_out(struct task *t, struct session *s, const struct wire_answer *a,
+		     const void *siginfo, size_t size)
 {
 	switch (t->kind) {
 	case COTRACE_EVENT_SYSCALL_ENTRY:
-		return entry_verdict(t, a);
+	case COTRACE_EVENT_SECCOMP:
+		return entry_verdict(t, s, a);
 	case COTRACE_EVENT_SYSCALL_EXIT:
 		return exit_verdict(t, a);
 	case COTRACE_EVENT_SIGNAL:
@@ -109,7 +113,7 @@ int verdict_apply(struct task *t, struct session *s, const struct wire_answer *a
 	if (!rules_answer(&t->rules, s->id, (enum rules_action)answer->action))
 		r = denied_before && answer->action == COTRACE_DENY ? 0 : -EPERM;
 	else if (answer->action != COTRACE_PASS)
-		r = carry_out(t, answer, siginfo, size);
+		r = carry_out(t, s, answer, siginfo, size);
 	regs_forget(t); /* they may be others now */
 	/* A denial that does not apply to this kind of stop leaves no trace. */
 	if (r < 0 && !denied_before)

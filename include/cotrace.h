@@ -92,7 +92,8 @@ enum cotrace_event_kind {
 	COTRACE_EVENT_ENGINE_GONE = 20,	  /* made by the library when the engine ends */
 	COTRACE_EVENT_REFUSED = 21,	  /* .refused; a call that has no reply was refused */
 	COTRACE_EVENT_SESSION_END = 22,	  /* .end; the last event; why the session is over */
-	COTRACE_EVENT_MAX = 22
+	COTRACE_EVENT_SECCOMP = 23,	  /* .seccomp; a filter leaves the call to a tracer */
+	COTRACE_EVENT_MAX = 23
 };
 
 enum cotrace_mode {
@@ -214,6 +215,11 @@ struct cotrace_event {
 			int64_t result;	   /* exit only; -errno where is_error */
 			uint32_t is_error; /* exit only */
 		} syscall;
+		struct {
+			int64_t nr;
+			uint64_t args[6];
+			uint32_t data; /* what the filter gave with SECCOMP_RET_TRACE */
+		} seccomp;
 		struct {
 			int32_t signo, code, error, sender_pid;
 			uint32_t sender_uid;
@@ -416,7 +422,9 @@ int cotrace_add(struct cotrace *s, pid_t pid);
  * @kind: not a system call nor SIGNAL, which have sets of their own. STOP_DONE,
  *        LOST, REFUSED, ENGINE_GONE and SESSION_END come always.
  *
- * PROCESS_EXIT, JOB_CONTINUE and CHANGED can only be off or notes. A stop at
+ * PROCESS_EXIT, JOB_CONTINUE and CHANGED can only be off or notes. SECCOMP as a stop makes
+ * this session the tracer that decides for filters of the target; as a note it changes
+ * nothing: without a tracer that decides the call fails with ENOSYS. A stop at
  * TASK_EXIT ends by itself after two seconds, and when the session ends (R6).
  *
  * Blocks: round trip. Return: 0; -EINVAL no such event or mode for it.
@@ -624,6 +632,7 @@ enum cotrace_action {
 /*
  * struct cotrace_verdict - what a session says at a stop
  * SYSCALL_ENTRY: REPLACE takes nr and args; DENY makes the call return @result.
+ * SECCOMP:       as SYSCALL_ENTRY.
  * SYSCALL_EXIT:  REPLACE takes result. SIGNAL: REPLACE takes signo and siginfo, DENY
  * suppresses. Any other stop: PASS only. A denial cannot be undone by any session (R4).
  */
@@ -881,9 +890,9 @@ int cotrace_check_expression(enum cotrace_arch arch, const uint8_t *code, size_t
  *
  * Blocks:  until the call returns, at most @timeout_ns; then it is interrupted.
  * Return:  0; -EBUSY this session does not hold the task, another call is under way in it,
- *          or it stands in vfork() or at its exit; also nanosleep() into a call that the
- *          kernel would then forget to go on with; -ETIMEDOUT; -ENOSYS no place to make
- *          calls from was found; -EPERM also: the program's own filter refuses it;
+ *          or it stands in vfork(), at a SECCOMP event or at its exit; also nanosleep() into
+ *          a call that the kernel would then forget to go on with; -ETIMEDOUT; -ENOSYS no
+ *          place to make calls from was found; -EPERM also: the program's own filter refuses it;
  *          -EOPNOTSUPP exec, exit, sigreturn and calls that create tasks
  */
 int cotrace_syscall(struct cotrace *s, uint64_t task, int64_t nr, const uint64_t args[6],

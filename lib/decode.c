@@ -70,6 +70,16 @@ static void decode_exec(struct wire_reader *r, struct cotrace_event *ev)
 	ev->exec.former_tid = m.former_tid;
 }
 
+static void decode_seccomp(struct wire_reader *r, struct cotrace_event *ev)
+{
+	struct wire_e_seccomp m;
+
+	wire_get_e_seccomp(r, &m);
+	ev->seccomp.nr = m.nr;
+	memcpy(ev->seccomp.args, m.args, sizeof ev->seccomp.args);
+	ev->seccomp.data = m.data;
+}
+
 static void decode_changed(struct wire_reader *r, struct cotrace_event *ev)
 {
 	struct wire_e_changed m;
@@ -178,6 +188,9 @@ static void decode_payload(struct wire_reader *r, struct cotrace_event *ev)
 		break;
 	case COTRACE_EVENT_CHANGED:
 		decode_changed(r, ev);
+		break;
+	case COTRACE_EVENT_SECCOMP:
+		decode_seccomp(r, ev);
 		break;
 	default:
 		decode_rest(r, ev);

@@ -30,6 +30,7 @@ static const char *const event_names[COTRACE_EVENT_MAX + 1] = {
 	[COTRACE_EVENT_ENGINE_GONE] = "engine-gone",
 	[COTRACE_EVENT_REFUSED] = "refused",
 	[COTRACE_EVENT_SESSION_END] = "session-end",
+	[COTRACE_EVENT_SECCOMP] = "seccomp",
 };
 
 const char *cotrace_event_name(enum cotrace_event_kind kind)

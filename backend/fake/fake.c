@@ -109,7 +109,8 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 		memset(t->debug, 0, sizeof t->debug);
 		memset(t->kernel, 0, sizeof t->kernel);
 	}
-	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SYSCALL_EXIT)
+	if (ev->kind == BACKEND_SYSCALL_ENTRY || ev->kind == BACKEND_SECCOMP ||
+	    ev->kind == BACKEND_SYSCALL_EXIT)
 		t->call = ev->syscall;
 	t->pc = ev->pc;
 	t->sp = ev->sp;
@@ -230,7 +231,7 @@ static int detach(struct backend *b, pid_t tid, int signo)
 		    t->kernel[i].kind != BACKEND_DEBUG_NONE)
 			fake_complain(f, "detach of %d with debug registers armed", (int)tid);
 	t->attached = t->stands = t->interrupted = false;
-	t->exit_stops = false;
+	t->extra_stops = 0;
 	return r;
 }
 
@@ -241,14 +242,15 @@ static bool has_exited(struct backend *b, pid_t tid)
 	return t && t->exited;
 }
 
-static int exit_stops(struct backend *b, pid_t tid, bool on)
+static int extra_stops(struct backend *b, pid_t tid, unsigned which)
 {
 	struct fake *f = fake_of(b);
-	struct fake_task *t = fake_expect(f, tid, true, "exit_stops");
-	int r = fake_called(f, (struct fake_call){ FAKE_EXIT_STOPS, tid, on }, t ? 0 : -ESRCH);
+	struct fake_task *t = fake_expect(f, tid, true, "extra_stops");
+	int r = fake_called(f, (struct fake_call){ FAKE_EXTRA_STOPS, tid, (int)which },
+			    t ? 0 : -ESRCH);
 
 	if (r == 0 && t != NULL)
-		t->exit_stops = on;
+		t->extra_stops = which;
 	return r;
 }
 
@@ -445,7 +447,7 @@ static const struct backend_ops ops = {
 	.resume = resume,
 	.detach = detach,
 	.has_exited = has_exited,
-	.exit_stops = exit_stops,
+	.extra_stops = extra_stops,
 	.put_back = put_back,
 	.put_off = put_off,
 	.take_back = take_back,

@@ -26,7 +26,7 @@ enum fake_op {
 	FAKE_INTERRUPT,
 	FAKE_RESUME,
 	FAKE_DETACH,
-	FAKE_EXIT_STOPS,
+	FAKE_EXTRA_STOPS,
 	FAKE_PUT_BACK,
 	FAKE_PUT_OFF,
 	FAKE_TAKE_BACK,
@@ -54,7 +54,8 @@ enum fake_op {
 struct fake_task {
 	pid_t tid, pid; /* tid 0: free */
 	pid_t parent;	/* process */
-	bool attached, stands, exit_stops;
+	bool attached, stands;
+	unsigned extra_stops;
 	bool exited;		     /* a leader that others outlive */
 	bool interrupted;	     /* interrupt() was called since its last stop */
 	bool can_put_back;	     /* what put_back() will say */
@@ -87,7 +88,7 @@ struct fake_memory {
 struct fake_call {
 	enum fake_op op;
 	pid_t tid;
-	int how;       /* resume: enum backend_resume; exit_stops: on */
+	int how;       /* resume: enum backend_resume; extra_stops: which */
 	int signo;     /* resume, detach, signal */
 	int64_t value; /* deny, result; renamed: the former tid */
 	int error;     /* what it returned */
@@ -130,6 +131,8 @@ void fake_push_kind(struct fake *f, pid_t tid, enum backend_kind kind);
 /* FORK, VFORK or CLONE; the new task lives from now on. */
 void fake_push_child(struct fake *f, pid_t tid, enum backend_kind kind, pid_t child);
 void fake_push_entry(struct fake *f, pid_t tid, int64_t nr, uint64_t first_arg);
+/* What a filter says to the call; its entry may have come before. */
+void fake_push_seccomp(struct fake *f, pid_t tid, int64_t nr, uint64_t first_arg, uint32_t data);
 void fake_push_exit(struct fake *f, pid_t tid, int64_t nr, int64_t result);
 void fake_push_signal(struct fake *f, pid_t tid, int signo);
 /* A trap of the kind @trap, with the task at @pc. */

@@ -17,13 +17,23 @@ static struct fake_task *at_kind(struct fake *f, pid_t tid, enum backend_kind ki
 	return t;
 }
 
+/* Before the kernel makes its call. */
+static struct fake_task *at_call(struct fake *f, pid_t tid, const char *what)
+{
+	struct fake_task *t = fake_task(f, tid);
+
+	return at_kind(f, tid,
+		       t && t->kind == BACKEND_SECCOMP ? BACKEND_SECCOMP : BACKEND_SYSCALL_ENTRY,
+		       what);
+}
+
 int fake_syscall_get(struct backend *b, pid_t tid, struct backend_syscall *call)
 {
 	struct fake *f = fake_of(b);
 	struct fake_task *t = fake_task(f, tid);
 	int r = fake_called(f, (struct fake_call){ FAKE_SYSCALL_GET, tid }, t ? 0 : -ESRCH);
 
-	if (r == 0 && t != NULL && t->kind != BACKEND_SYSCALL_ENTRY)
+	if (r == 0 && t != NULL && t->kind != BACKEND_SYSCALL_ENTRY && t->kind != BACKEND_SECCOMP)
 		return -EBUSY;
 	if (r == 0 && t != NULL)
 		*call = t->call;
@@ -33,7 +43,7 @@ int fake_syscall_get(struct backend *b, pid_t tid, struct backend_syscall *call)
 int fake_syscall_set(struct backend *b, pid_t tid, const struct backend_syscall *call)
 {
 	struct fake *f = fake_of(b);
-	struct fake_task *t = at_kind(f, tid, BACKEND_SYSCALL_ENTRY, "syscall_set");
+	struct fake_task *t = at_call(f, tid, "syscall_set");
 	int r = fake_called(f, (struct fake_call){ FAKE_SYSCALL_SET, tid, .value = call->nr },
 			    t ? 0 : -ESRCH);
 
@@ -57,7 +67,7 @@ int fake_syscall_restore(struct backend *b, pid_t tid, const struct backend_sysc
 int fake_syscall_deny(struct backend *b, pid_t tid, int64_t result)
 {
 	struct fake *f = fake_of(b);
-	struct fake_task *t = at_kind(f, tid, BACKEND_SYSCALL_ENTRY, "syscall_deny");
+	struct fake_task *t = at_call(f, tid, "syscall_deny");
 
 	return fake_called(f, (struct fake_call){ FAKE_SYSCALL_DENY, tid, .value = result },
 			   t ? 0 : -ESRCH);

@@ -60,6 +60,7 @@ void fake_push_child(struct fake *f, pid_t tid, enum backend_kind kind, pid_t ch
 	if (fake_task(f, child) != NULL) {
 		fake_task(f, child)->attached = true;
 		fake_task(f, child)->parent = parent ? parent->pid : 0;
+		fake_task(f, child)->extra_stops = parent ? parent->extra_stops : 0;
 	}
 	fake_push(f, &ev);
 }
@@ -71,6 +72,17 @@ void fake_push_entry(struct fake *f, pid_t tid, int64_t nr, uint64_t first_arg)
 	ev.syscall.arch = 1;
 	ev.syscall.nr = nr;
 	ev.syscall.args[0] = first_arg;
+	fake_push(f, &ev);
+}
+
+void fake_push_seccomp(struct fake *f, pid_t tid, int64_t nr, uint64_t first_arg, uint32_t data)
+{
+	struct backend_event ev = { .kind = BACKEND_SECCOMP, .tid = tid };
+
+	ev.syscall.arch = 1;
+	ev.syscall.nr = nr;
+	ev.syscall.args[0] = first_arg;
+	ev.syscall.data = data;
 	fake_push(f, &ev);
 }
 

@@ -30,6 +30,7 @@ static void syscall_event(struct ptrace_task *t, const struct ptrace_syscall_inf
 {
 	ev->syscall.arch = t->arch;
 	switch (info->op) {
+	case PTRACE_SYSCALL_INFO_SECCOMP: /* begins as ENTRY does */
 	case PTRACE_SYSCALL_INFO_ENTRY:
 		ev->kind = BACKEND_SYSCALL_ENTRY;
 		t->put_back.active = false;
@@ -41,6 +42,10 @@ static void syscall_event(struct ptrace_task *t, const struct ptrace_syscall_inf
 		t->entry.arch = t->arch;
 		t->entry.nr = ev->syscall.nr;
 		t->entry.arg = ev->syscall.args[0];
+		if (info->op == PTRACE_SYSCALL_INFO_SECCOMP) {
+			ev->kind = BACKEND_SECCOMP;
+			ev->syscall.data = info->seccomp.ret_data;
+		}
 		break;
 	case PTRACE_SYSCALL_INFO_EXIT:
 		ev->kind = BACKEND_SYSCALL_EXIT;
@@ -114,12 +119,12 @@ static bool stop_event(struct ptrace_backend *b, struct ptrace_task *t, int stat
 		ev->job.signo = signo;
 		return true;
 	}
-	if (event)
-		return message_event(b, t, event, ev);
-	if (signo == SYSCALL_STOP) {
+	if (signo == SYSCALL_STOP || event == PTRACE_EVENT_SECCOMP) {
 		syscall_event(t, &info, ev);
 		return true;
 	}
+	if (event)
+		return message_event(b, t, event, ev);
 	ev->kind = BACKEND_SIGNAL;
 	ev->unsaid = false;
 	if (ptrace_call(PTRACE_GETSIGINFO, t->tid, 0, (uintptr_t)&ev->siginfo) < 0)

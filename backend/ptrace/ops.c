@@ -102,11 +102,13 @@ static bool op_has_exited(struct backend *base, pid_t tid)
 	return state == 'Z' || state == 'X';
 }
 
-static int op_exit_stops(struct backend *base, pid_t tid, bool on)
+static int op_extra_stops(struct backend *base, pid_t tid, unsigned which)
 {
+	unsigned exit = which & BACKEND_EXTRA_EXITING ? PTRACE_O_TRACEEXIT : 0;
+	unsigned seccomp = which & BACKEND_EXTRA_SECCOMP ? PTRACE_O_TRACESECCOMP : 0;
+
 	(void)base;
-	return (int)ptrace_call(PTRACE_SETOPTIONS, tid, 0,
-				PTRACE_BACKEND_OPTIONS | (on ? PTRACE_O_TRACEEXIT : 0));
+	return (int)ptrace_call(PTRACE_SETOPTIONS, tid, 0, PTRACE_BACKEND_OPTIONS | exit | seccomp);
 }
 
 static int op_syscall_get(struct backend *base, pid_t tid, struct backend_syscall *call)
@@ -117,8 +119,8 @@ static int op_syscall_get(struct backend *base, pid_t tid, struct backend_syscal
 	(void)base;
 	if (r < 0)
 		return (int)r;
-	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
-		return -EBUSY;
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY && info.op != PTRACE_SYSCALL_INFO_SECCOMP)
+		return -EBUSY; /* both have the call at the same place */
 	call->arch = regs_arch_of_audit(info.arch);
 	call->nr = (int64_t)info.entry.nr;
 	for (int i = 0; i < 6; i++)
@@ -221,7 +223,7 @@ static const struct backend_ops ops = {
 	.resume = op_resume,
 	.detach = op_detach,
 	.has_exited = op_has_exited,
-	.exit_stops = op_exit_stops,
+	.extra_stops = op_extra_stops,
 	.put_back = regs_put_back,
 	.put_off = regs_put_off,
 	.take_back = regs_take_back,

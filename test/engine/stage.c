@@ -258,6 +258,9 @@ static void get_payload(struct wire_reader *r, struct seen *ev)
 	case COTRACE_EVENT_SYSCALL_EXIT:
 		wire_get_e_syscall_exit(r, &ev->syscall);
 		break;
+	case COTRACE_EVENT_SECCOMP:
+		wire_get_e_seccomp(r, &ev->seccomp);
+		break;
 	case COTRACE_EVENT_SIGNAL:
 		wire_get_e_signal(r, &ev->signal);
 		break;

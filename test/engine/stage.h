@@ -54,6 +54,7 @@ struct seen {
 	struct wire_event_head head;
 	union {
 		struct wire_e_syscall_exit syscall; /* entry too */
+		struct wire_e_seccomp seccomp;
 		struct wire_e_signal signal;
 		struct wire_e_child child;
 		struct wire_e_exec exec;

@@ -96,7 +96,8 @@ static void kill_process(struct kernel *k, pid_t pid, struct input *in)
 		if (t->tid == 0 || t->pid != pid || facts(k, t)->zombie ||
 		    has_event(k->fake, t->tid))
 			continue;
-		if (stops && t->attached && t->exit_stops && !facts(k, t)->exiting) {
+		if (stops && t->attached && (t->extra_stops & BACKEND_EXTRA_EXITING) &&
+		    !facts(k, t)->exiting) {
 			facts(k, t)->exiting = true;
 			fake_push_exiting(k->fake, t->tid, SIGKILL, BACKEND_EXIT_OTHER);
 		} else {
@@ -180,6 +181,11 @@ static void call_event(struct kernel *k, struct fake_task *t, struct input *in)
 				kt->call.args[i] = FAKE_MEMORY_AT + 16u * input_byte(in);
 		}
 		kt->call.restart = bits & 2;
+		kt->filtered = false;
+	} else if (kt->in_call && !kt->filtered && (bits & 0xc0) == 0x40 &&
+		   (t->extra_stops & BACKEND_EXTRA_SECCOMP)) {
+		ev.kind = BACKEND_SECCOMP;
+		kt->filtered = true;
 	} else {
 		ev.kind = BACKEND_SYSCALL_EXIT;
 		kt->call.result = (int8_t)input_byte(in);
@@ -188,7 +194,7 @@ static void call_event(struct kernel *k, struct fake_task *t, struct input *in)
 		t->signal_waits = bits & 8;
 	}
 	t->can_put_back = bits & 16;
-	kt->in_call = ev.kind == BACKEND_SYSCALL_ENTRY;
+	kt->in_call = ev.kind != BACKEND_SYSCALL_EXIT;
 	ev.syscall = kt->call;
 	fake_push(k->fake, &ev);
 }
@@ -284,7 +290,7 @@ static bool go_on(struct kernel *k, struct fake_task *t, unsigned what, struct i
 
 static void begin_exit(struct kernel *k, struct fake_task *t, struct input *in)
 {
-	if (!t->exit_stops) {
+	if (!(t->extra_stops & BACKEND_EXTRA_EXITING)) {
 		die(k, t, (int)input_byte(in) << 8);
 		return;
 	}

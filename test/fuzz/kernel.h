@@ -15,7 +15,7 @@
 /* What the fake backend's task does not say, by index in fake.tasks. */
 struct kernel_task {
 	pid_t tid; /* whose facts these are */
-	bool in_call, newborn, exiting, zombie, job_stopped;
+	bool in_call, filtered, newborn, exiting, zombie, job_stopped;
 	pid_t child; /* its fork is not reported yet */
 	enum backend_kind fork_kind;
 	struct backend_syscall call;

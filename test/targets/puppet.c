@@ -18,6 +18,7 @@
  *	code			address of bytes in a read-only page, "readonly"
  *	forbid NR ERRNO		a seccomp filter for that call
  *	trap NR			... that answers with SIGSYS
+ *	ask NR DATA		... that leaves it to a tracer
  *	call ADDR		what the function there returns
  *	sleep MS, fault, exit CODE, exec PATH ARGS..., pid, tid
  */
@@ -294,6 +295,11 @@ static long do_trap(void)
 	return forbid(SECCOMP_RET_TRAP);
 }
 
+static long do_ask(void)
+{
+	return forbid(SECCOMP_RET_TRACE | (unsigned)arg(2));
+}
+
 static long do_sleep(void)
 {
 	return usleep((useconds_t)arg(1) * 1000) ? -errno : 0;
@@ -356,6 +362,7 @@ static const struct {
 	{ "write", do_write },
 	{ "forbid", do_forbid },
 	{ "trap", do_trap },
+	{ "ask", do_ask },
 	{ "sleep", do_sleep },
 	{ "fault", do_fault },
 	{ "exit", do_exit },
