@@ -62,6 +62,15 @@ enum backend_trap {
 #define BACKEND_EXTRA_EXITING 0x1u
 #define BACKEND_EXTRA_SECCOMP 0x2u /* else what a filter would have traced fails with ENOSYS */
 
+/* What is known of a task beside its registers; numbers as in enum cotrace_state. */
+enum backend_state {
+	BACKEND_STATE_SIGNAL_MASK = 1,
+	BACKEND_STATE_PENDING,
+	BACKEND_STATE_PENDING_SHARED,
+	BACKEND_STATE_RSEQ,
+	BACKEND_STATE_FILTER
+};
+
 /* How a task left when it is EXITING. */
 enum backend_exit_call { BACKEND_EXIT_OTHER, BACKEND_EXIT_TASK, BACKEND_EXIT_GROUP };
 
@@ -204,6 +213,15 @@ struct backend_ops {
 	/* Returns bytes, or -errno (-ENODEV: no such set). */
 	ssize_t (*regset_get)(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size);
 	int (*regset_set)(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size);
+	/*
+	 * The task stands: the program's own, whatever a call into it has changed. Bytes or -errno:
+	 * -ENODEV the kernel does not tell; -ENOBUFS @size is too small; -ENOENT no such filter.
+	 */
+	ssize_t (*state_get)(struct backend *b, pid_t tid, enum backend_state what, uint64_t from,
+			     void *buf, size_t size);
+	/* SIGNAL_MASK only, else -EINVAL; no call into it is under way. */
+	int (*state_set)(struct backend *b, pid_t tid, enum backend_state what, const void *buf,
+			 size_t size);
 	/*
 	 * A call into a task that stands at @at. call_begin() takes note of all that is to be
 	 * put back, keeps signals off, and prepares @call. Returns 0: resume() with SYSCALLS

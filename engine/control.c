@@ -173,37 +173,30 @@ void request_kill(struct request *rq, const struct wire_kill *m)
 	request_done(rq, r);
 }
 
-void reply_regset(struct conn *c, uint64_t cookie, struct task *t, unsigned set, int error)
+static void reply_regset(const struct reading *what, struct task *t, int error)
 {
-	struct backend *b = c->engine->backend;
+	struct backend *b = what->conn->engine->backend;
 	struct wire_r_regset_read reply = { 0 };
 	uint8_t buf[REGSET_MAX];
 	struct wire_writer *w;
 	ssize_t n = error;
 
 	if (n == 0)
-		n = b->ops->regset_get(b, t->tid, set, buf, sizeof buf);
+		n = b->ops->regset_get(b, t->tid, what->kind, buf, sizeof buf);
 	reply.error = n < 0 ? (int32_t)n : 0;
 	reply.arch = t ? b->ops->task_arch(b, t->tid) : 0;
-	w = conn_reply_begin(c, WIRE_R_REGSET_READ, cookie, -1);
+	w = conn_reply_begin(what->conn, WIRE_R_REGSET_READ, what->cookie, -1);
 	if (w == NULL)
 		return;
 	wire_put_r_regset_read(w, &reply);
 	wire_put_bytes(w, buf, n > 0 ? (size_t)n : 0);
-	conn_reply_finish(c);
+	conn_reply_finish(what->conn);
 }
 
 void request_regset_read(struct request *rq, const struct wire_regset_read *m)
 {
-	struct task *t = request_task(rq, m->task);
-	int r = t == NULL ? -ESRCH : !task_stands(t) ? -EBUSY : 0;
-
-	if (r == 0 && call_hides(t, rq->session->id)) {
-		r = readers_add(rq, t, m->set);
-		if (r == 0)
-			return;
-	}
-	reply_regset(rq->conn, rq->header->cookie, t, m->set, r);
+	readers_reply(rq, request_task(rq, m->task),
+		      (struct reading){ .reply = reply_regset, .kind = m->set });
 }
 
 void request_regset_write(struct request *rq, const struct wire_regset_write *m)

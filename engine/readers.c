@@ -1,41 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* Who wants to see the registers of a task waits for the end of a call into it (R11). */
+/* Who wants to see what a task is like waits for the end of a call into it (R11). */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "engine/call.h"
 #include "engine/request.h"
+#include "engine/task.h"
 
 #define READERS_MAX 64 /* of one connection */
 
 struct reader {
 	struct list in_engine;
 	uint64_t task;
-	struct conn *conn;
-	uint64_t cookie;
-	unsigned set;
+	struct reading what;
 };
 
 static void free_reader(struct reader *r)
 {
 	list_remove(&r->in_engine);
-	r->conn->waiters--;
+	r->what.conn->waiters--;
 	free(r);
 }
 
-int readers_add(struct request *rq, const struct task *t, unsigned set)
+static int add(const struct task *t, const struct reading *what)
 {
-	struct reader *r = rq->conn->waiters < READERS_MAX ? calloc(1, sizeof *r) : NULL;
+	struct reader *r = what->conn->waiters < READERS_MAX ? calloc(1, sizeof *r) : NULL;
 
 	if (r == NULL)
 		return -EBUSY;
 	r->task = t->id;
-	r->conn = rq->conn;
-	r->cookie = rq->header->cookie;
-	r->set = set;
-	rq->conn->waiters++;
+	r->what = *what;
+	what->conn->waiters++;
 	list_append(&t->engine->readers, &r->in_engine);
 	return 0;
+}
+
+void readers_reply(struct request *rq, struct task *t, struct reading what)
+{
+	int r = t == NULL ? -ESRCH : task_stands(t) ? 0 : -EBUSY;
+
+	what.conn = rq->conn;
+	what.cookie = rq->header->cookie;
+	if (r == 0 && call_hides(t, rq->session->id)) {
+		r = add(t, &what);
+		if (r == 0)
+			return;
+	}
+	what.reply(&what, t, r);
 }
 
 void readers_answer(struct task *t, int error)
@@ -45,7 +56,7 @@ void readers_answer(struct task *t, int error)
 
 		if (r->task != t->id)
 			continue;
-		reply_regset(r->conn, r->cookie, t, r->set, error);
+		r->what.reply(&r->what, t, error);
 		free_reader(r);
 	}
 }
@@ -55,7 +66,7 @@ void readers_drop_conn(struct engine *e, const struct conn *conn)
 	list_for_each (&e->readers, node, after) {
 		struct reader *r = list_entry(node, struct reader, in_engine);
 
-		if (r->conn == conn)
+		if (r->what.conn == conn)
 			free_reader(r);
 	}
 }

@@ -32,10 +32,19 @@ int request_part(const struct request *rq, struct task *t, struct rules_party **
 struct task *request_task(const struct request *rq, uint64_t id);
 struct process *request_process(const struct request *rq, pid_t pid);
 
-/* control.c: a register set of @t, which stands, or @error. */
-void reply_regset(struct conn *c, uint64_t cookie, struct task *t, unsigned set, int error);
-/* readers.c: the reply comes when the call into @t is over. 0 or -EBUSY. */
-int readers_add(struct request *rq, const struct task *t, unsigned set);
+/* What is to be told of a task that stands: registers, and what else the kernel knows of it. */
+struct reading {
+	/* @error: why it cannot be told. */
+	void (*reply)(const struct reading *what, struct task *t, int error);
+	struct conn *conn;
+	uint64_t cookie;
+	uint32_t kind; /* register set; enum cotrace_state */
+	uint32_t size;
+	uint64_t from;
+};
+
+/* readers.c: replies, or will when a call into @t is over. @t may be NULL: -ESRCH. */
+void readers_reply(struct request *rq, struct task *t, struct reading what);
 /* control.c: @s may have changed memory of its target. */
 void memory_changed(struct session *s);
 

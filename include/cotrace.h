@@ -181,7 +181,8 @@ enum cotrace_change {
 	COTRACE_CHANGE_MEMORY = 2,
 	COTRACE_CHANGE_HOLD = 3,
 	COTRACE_CHANGE_RELEASE = 4,
-	COTRACE_CHANGE_CALL = 5 /* had the task make a system call; .addr is its number */
+	COTRACE_CHANGE_CALL = 5, /* had the task make a system call; .addr is its number */
+	COTRACE_CHANGE_STATE = 6 /* .addr is which: enum cotrace_state */
 };
 
 enum cotrace_disposition {
@@ -678,7 +679,8 @@ int cotrace_kill(struct cotrace *s, uint64_t task);
 
 /**
  * cotrace_regset_read() - read a register set in the kernel's layout
- * @set: NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, ... of <elf.h>
+ * @set: NT_PRSTATUS, NT_PRFPREG, NT_X86_XSTATE, ... of <elf.h>; NT_386_TLS: the areas that
+ *       set_thread_area() sets, also of 64-bit tasks
  * Blocks: round trip. Return: bytes stored; -ENODEV no such set; -ENOBUFS @size too small.
  */
 ssize_t cotrace_regset_read(struct cotrace *s, uint64_t task, unsigned set, void *buf, size_t size);
@@ -904,6 +906,42 @@ int cotrace_syscall(struct cotrace *s, uint64_t task, int64_t nr, const uint64_t
  * Blocks: round trip. Return: bytes stored; -ENODATA it stands at no signal; -EBUSY it runs.
  */
 ssize_t cotrace_siginfo_read(struct cotrace *s, uint64_t task, void *buf, size_t size);
+
+/* What the kernel knows of a task beside its registers. */
+enum cotrace_state {
+	COTRACE_STATE_SIGNAL_MASK = 1,	  /* 8 bytes: bit n-1 stands for signal n */
+	COTRACE_STATE_PENDING = 2,	  /* siginfo_t's of signals that wait for the task */
+	COTRACE_STATE_PENDING_SHARED = 3, /* ... for any task of its process */
+	COTRACE_STATE_RSEQ = 4,		  /* struct ptrace_rseq_configuration */
+	COTRACE_STATE_FILTER = 5	  /* struct sock_filter's of a seccomp filter */
+};
+
+/**
+ * cotrace_state_read() - read what the kernel knows of a task that stands still
+ * @what: enum cotrace_state
+ * @from: PENDING: so many signals are passed over; FILTER: which one, 0 is the oldest
+ *
+ * Whichever session holds the task. All is the program's own, also while a call into the
+ * task is under way, in the 64-bit layout of the engine. Of the signals as many are stored
+ * as @size has room for.
+ *
+ * Blocks: round trip. Return: bytes stored; or
+ *         -EBUSY    the task runs
+ *         -ENOBUFS  @size is too small
+ *         -ENOENT   there is no such filter
+ *         -EACCES   only CAP_SYS_ADMIN may read filters
+ *         -EMEDIUMTYPE  that filter is of a kind that cannot be read
+ *         -ENODEV   this kernel does not tell
+ */
+ssize_t cotrace_state_read(struct cotrace *s, uint64_t task, enum cotrace_state what, uint64_t from,
+			   void *buf, size_t size);
+
+/**
+ * cotrace_state_write() - write it: SIGNAL_MASK only; this session must hold the task
+ * Blocks: round trip. Return: 0; -EINVAL also: not to be written, or @size is wrong.
+ */
+int cotrace_state_write(struct cotrace *s, uint64_t task, enum cotrace_state what, const void *buf,
+			size_t size);
 
 /* ---- Looking around ---- */
 

@@ -29,7 +29,7 @@ static bool expected(uint32_t what, uint64_t length, bool unknown, const bool *l
 	} table[] = {
 		{ COTRACE_CHANGE_REGISTERS, true, false }, { COTRACE_CHANGE_MEMORY, false, true },
 		{ COTRACE_CHANGE_HOLD, true, false },	   { COTRACE_CHANGE_RELEASE, true, false },
-		{ COTRACE_CHANGE_CALL, true, false },
+		{ COTRACE_CHANGE_CALL, true, false },	   { COTRACE_CHANGE_STATE, true, false },
 	};
 
 	for (unsigned i = 0; i < sizeof table / sizeof *table; i++)
@@ -57,8 +57,8 @@ static void every_case_is_told_as_the_table_says(void **state)
 			assert_int_equal(is, expected(what, act.length, act.unknown, l));
 			told += is;
 		}
-	/* Another one that covers, wants and lives: 4 kinds of 2 lengths, memory of 2 tasks. */
-	assert_int_equal(told, 4 * 2 + 2);
+	/* Another one that covers, wants and lives: 5 kinds of 2 lengths, memory of 2 tasks. */
+	assert_int_equal(told, 5 * 2 + 2);
 }
 
 static void only_a_change_of_a_hold_is_told(void **state)

@@ -17,6 +17,7 @@ static bool is_change(const struct told_act *act)
 	case COTRACE_CHANGE_HOLD:
 	case COTRACE_CHANGE_RELEASE:
 	case COTRACE_CHANGE_CALL:
+	case COTRACE_CHANGE_STATE:
 		return !act->unknown;
 	default:
 		return false;

@@ -42,6 +42,8 @@ enum fake_op {
 	FAKE_MEMORY_READ,
 	FAKE_MEMORY_WRITE,
 	FAKE_SIGNAL,
+	FAKE_STATE_GET,
+	FAKE_STATE_SET,
 	FAKE_CALL_BEGIN,
 	FAKE_CALL_AGAIN,
 	FAKE_CALL_END,
@@ -73,6 +75,7 @@ struct fake_task {
 	struct backend_syscall call;
 	siginfo_t siginfo;
 	uint8_t regs[FAKE_REGS];
+	uint64_t mask;
 	struct backend_debug debug[BACKEND_DEBUG_MAX];
 	unsigned debug_hits; /* what debug_hits() will say */
 	struct backend_debug kernel[BACKEND_DEBUG_MAX];

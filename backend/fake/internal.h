@@ -21,6 +21,10 @@ int fake_result_set(struct backend *b, pid_t tid, int64_t result);
 int fake_siginfo_set(struct backend *b, pid_t tid, const siginfo_t *info);
 ssize_t fake_regset_get(struct backend *b, pid_t tid, unsigned set, void *buf, size_t size);
 int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf, size_t size);
+ssize_t fake_state_get(struct backend *b, pid_t tid, enum backend_state what, uint64_t from,
+		       void *buf, size_t size);
+int fake_state_set(struct backend *b, pid_t tid, enum backend_state what, const void *buf,
+		   size_t size);
 uint32_t fake_task_arch(struct backend *b, pid_t tid);
 unsigned fake_debug_count(struct backend *b);
 int fake_debug_set(struct backend *b, pid_t tid, const struct backend_debug *before,

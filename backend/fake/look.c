@@ -128,6 +128,43 @@ int fake_regset_set(struct backend *b, pid_t tid, unsigned set, const void *buf,
 	return r;
 }
 
+/* The mask; of anything else the numbers @from, @from + 1, ... up to 5. */
+ssize_t fake_state_get(struct backend *b, pid_t tid, enum backend_state what, uint64_t from,
+		       void *buf, size_t size)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "state_get");
+	uint64_t v[6] = { t ? t->mask : 0 };
+	size_t n = what == BACKEND_STATE_SIGNAL_MASK ? 1 : 0;
+	int r = fake_called(f, (struct fake_call){ FAKE_STATE_GET, tid, (int)what },
+			    t ? 0 : -ESRCH);
+
+	for (; what != BACKEND_STATE_SIGNAL_MASK && from < 6; from++)
+		v[n++] = from;
+	if (r == 0 && n * sizeof *v > size)
+		r = -ENOBUFS;
+	if (r < 0)
+		return r;
+	memcpy(buf, v, n * sizeof *v);
+	return (ssize_t)(n * sizeof *v);
+}
+
+int fake_state_set(struct backend *b, pid_t tid, enum backend_state what, const void *buf,
+		   size_t size)
+{
+	struct fake *f = fake_of(b);
+	struct fake_task *t = fake_expect(f, tid, true, "state_set");
+	bool wrong = what != BACKEND_STATE_SIGNAL_MASK || size != sizeof t->mask;
+	int r = fake_called(f, (struct fake_call){ FAKE_STATE_SET, tid, (int)what },
+			    t == NULL ? -ESRCH
+			    : wrong   ? -EINVAL
+				      : 0);
+
+	if (r == 0)
+		memcpy(&t->mask, buf, size); /* NOLINT(clang-analyzer-core.NonNullParamChecker) */
+	return r;
+}
+
 uint32_t fake_task_arch(struct backend *b, pid_t tid)
 {
 	struct fake_task *t = fake_task(fake_of(b), tid);

@@ -210,6 +210,10 @@ bool regs_put_back(struct backend *base, pid_t tid);
 int regs_put_off(struct backend *base, pid_t tid);
 void regs_take_back(struct backend *base, pid_t tid);
 
+/* regs_tls_<isa>.c: a register set that the kernel shows of some tasks only, or -ENODEV */
+ssize_t regs_hidden_get(pid_t tid, unsigned set, void *buf, size_t size);
+int regs_hidden_set(pid_t tid, unsigned set, const void *buf, size_t size);
+
 /* regs_debug_<isa>.c */
 unsigned debug_count(struct backend *base);
 int debug_set(struct backend *base, pid_t tid, const struct backend_debug *before,
@@ -262,6 +266,12 @@ int call_end(struct backend *base, pid_t tid, const struct backend_event *ev,
 int call_mask_get(struct backend *base, pid_t tid, uint64_t *mask);
 int call_mask_set(struct backend *base, pid_t tid, uint64_t mask);
 bool call_mask_lent(struct backend *base, pid_t tid);
+
+/* state.c */
+ssize_t state_read(struct backend *base, pid_t tid, enum backend_state what, uint64_t from,
+		   void *buf, size_t size);
+int state_write(struct backend *base, pid_t tid, enum backend_state what, const void *buf,
+		size_t size);
 
 /* place.c */
 void place_init(struct ptrace_backend *b);

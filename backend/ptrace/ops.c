@@ -140,8 +140,8 @@ static ssize_t op_regset_get(struct backend *base, pid_t tid, unsigned set, void
 	long r = ptrace_call(PTRACE_GETREGSET, tid, set, (uintptr_t)&iov);
 
 	(void)base;
-	if (r == -EINVAL || r == -EIO)
-		return -ENODEV; /* one code for "not here" (gotcha 104) */
+	if (r == -EINVAL || r == -EIO) /* one code for "not here" (gotcha 104) */
+		return regs_hidden_get(tid, set, buf, size);
 	return r < 0 ? r : (ssize_t)iov.iov_len;
 }
 
@@ -150,12 +150,14 @@ static int op_regset_set(struct backend *base, pid_t tid, unsigned set, const vo
 {
 	struct ptrace_task *t = ptrace_task(ptrace_backend(base), tid);
 	struct iovec iov = { (void *)buf, size };
+	int r;
 
 	if (t != NULL) {
 		t->entry.nr = -1;
 		t->runs_at = 0;
 	}
-	return (int)ptrace_call(PTRACE_SETREGSET, tid, set, (uintptr_t)&iov);
+	r = (int)ptrace_call(PTRACE_SETREGSET, tid, set, (uintptr_t)&iov);
+	return r < 0 && regs_hidden_set(tid, set, buf, size) == 0 ? 0 : r;
 }
 
 static uint32_t op_task_arch(struct backend *base, pid_t tid)
@@ -238,6 +240,8 @@ static const struct backend_ops ops = {
 	.siginfo_set = op_siginfo_set,
 	.regset_get = op_regset_get,
 	.regset_set = op_regset_set,
+	.state_get = state_read,
+	.state_set = state_write,
 	.call_begin = call_begin,
 	.call_again = call_again,
 	.call_refused = call_refused,
