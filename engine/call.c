@@ -108,7 +108,7 @@ static void take_note_of_job(struct call *c)
 	if (t->ev.kind == BACKEND_JOB_STOP && !c->job_stopped) {
 		t->ev.kind = BACKEND_INTERRUPTED;
 		task_job_continued(t);
-	} else if (t->ev.kind != BACKEND_JOB_STOP && c->job_stopped) {
+	} else if (t->ev.kind != BACKEND_JOB_STOP && c->job_stopped && !t->job_denier) {
 		/* The stop is reported again when it runs. */
 		b->ops->interrupt(b, t->tid);
 	}

@@ -241,6 +241,7 @@ struct task {
 	bool disturbed;	  /* ... and a blocking call may find itself broken by it */
 	bool poked;	  /* ... so that a subscription takes effect */
 	bool job_stopped;
+	uint64_t job_denier;  /* session that has it run all the same */
 	bool job_due;	      /* ... but a trap that waited is told first */
 	bool exit_told;	      /* its TASK_EXIT is out */
 	unsigned extra_stops; /* as set in the kernel; TASK_EXTRA_UNKNOWN */

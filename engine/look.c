@@ -55,10 +55,10 @@ static struct wire_task task_record(struct task *t, const struct session *s)
 		.task = t->id,
 		.tid = t->tid,
 		.pid = t->process->pid,
-		.state = t->exit_told	    ? COTRACE_TASK_EXITED
-			 : t->rules.holders ? COTRACE_TASK_STOPPED
-			 : t->job_stopped   ? COTRACE_TASK_JOB_STOPPED
-					    : COTRACE_TASK_RUNNING,
+		.state = t->exit_told			    ? COTRACE_TASK_EXITED
+			 : t->rules.holders		    ? COTRACE_TASK_STOPPED
+			 : t->job_stopped && !t->job_denier ? COTRACE_TASK_JOB_STOPPED
+							    : COTRACE_TASK_RUNNING,
 		.arch = b->ops->task_arch(b, t->tid),
 		.holds = t->rules.holders,
 		.held = party && party->holds,

@@ -288,7 +288,7 @@ bool past_ready(struct task *t)
 
 	if (past_barred(t))
 		return false;
-	if (t->ev.kind == BACKEND_JOB_STOP || t->lifted)
+	if (task_listens(t) || t->lifted)
 		return true;
 	if (t->detaching) {
 		t->passed = 0;
@@ -315,7 +315,7 @@ void past_run(struct task *t, enum backend_resume *how)
 {
 	struct trap_site *site = passed_site(t);
 
-	if (site == NULL || t->ev.kind == BACKEND_JOB_STOP)
+	if (site == NULL || task_listens(t))
 		return;
 	if (t->lifted) {
 		death_expect_leader(t); /* the instruction may be an exit, of which no stop tells */

@@ -160,7 +160,7 @@ static enum backend_resume how_to_run(struct task *t)
 	bool sees_calls = t->process && t->process->wants_syscalls;
 
 	t->steps = t->steps_call = false;
-	if (t->ev.kind == BACKEND_JOB_STOP)
+	if (task_listens(t))
 		return BACKEND_LISTEN;
 	if (watch_steps(t))
 		struck_expect(t);

@@ -78,7 +78,7 @@ static bool is_in_call(const struct task *t)
 
 static bool is_plain(const struct task *t)
 {
-	return (rules_wants_step(&t->rules) || watch_steps(t)) && t->ev.kind != BACKEND_JOB_STOP &&
+	return (rules_wants_step(&t->rules) || watch_steps(t)) && !task_listens(t) &&
 	       !is_in_call(t) && t->signo == 0 && !t->detaching;
 }
 

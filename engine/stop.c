@@ -176,6 +176,7 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 void task_job_continued(struct task *t)
 {
 	t->job_stopped = false;
+	t->job_denier = 0;
 	for (size_t i = 0; i < t->rules.count; i++) {
 		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
 		struct event ev = EVENT(COTRACE_EVENT_JOB_CONTINUE, t);
@@ -217,8 +218,11 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 
 static void on_job_stop(struct task *t, const struct backend_event *ev)
 {
-	bool again = t->job_stopped;
+	/* One that was let run has stopped anew, unless the engine has interrupted it. */
+	bool again = t->job_stopped && (t->job_denier == 0 || t->interrupted);
 
+	if (!again)
+		t->job_denier = 0;
 	task_set_disturbed(t, false);
 	task_stand(t, ev, again ? 0 : COTRACE_EVENT_JOB_STOP);
 	t->job_stopped = true;
@@ -265,6 +269,7 @@ static void on_exec(struct engine *e, struct task *t, const struct backend_event
 	p->changes++;
 	p->group_exiting = false;
 	t->job_stopped = false;
+	t->job_denier = 0;
 	process_late_exits_told(p, COTRACE_EXIT_EXEC);
 	task_stand(t, ev, COTRACE_EVENT_EXEC);
 	if (p->spawner != NULL) {

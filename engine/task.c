@@ -159,6 +159,11 @@ bool task_stands(const struct task *t)
 	return t->state == TASK_STANDING;
 }
 
+bool task_listens(const struct task *t)
+{
+	return t->ev.kind == BACKEND_JOB_STOP && t->job_denier == 0;
+}
+
 bool task_at_entry(const struct task *t)
 {
 	return t->ev.kind == BACKEND_SYSCALL_ENTRY || t->ev.kind == BACKEND_SECCOMP;
@@ -295,6 +300,11 @@ void task_leave(struct task *t, struct session *s)
 		return;
 	if (p->awaited)
 		session_stood(s);
+	if (t->job_denier == s->id) {
+		t->job_denier = 0;
+		t->job_due |= task_stands(t) && !task_listens(t);
+		task_interrupt(t);
+	}
 	tell_hold(t, s, p->holds, 0);
 	rules_leave(&t->rules, s->id);
 	call_leave(t, s);

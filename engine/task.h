@@ -91,6 +91,8 @@ bool task_stands(const struct task *t);
 /* Its call is still to be made. */
 bool task_at_entry(const struct task *t);
 
+/* When it goes on it stays stopped by job control. */
+bool task_listens(const struct task *t);
 /* It was stopped by job control, and is no more. */
 void task_job_continued(struct task *t);
 

@@ -88,6 +88,12 @@ static int carry_out(struct task *t, struct session *s, const struct wire_answer
 		return entry_verdict(t, s, a);
 	case COTRACE_EVENT_SYSCALL_EXIT:
 		return exit_verdict(t, a);
+	case COTRACE_EVENT_JOB_STOP:
+		if (a->action != COTRACE_DENY)
+			return -EINVAL;
+		t->flags |= COTRACE_EV_DENIED;
+		t->job_denier = s->id;
+		return 0;
 	case COTRACE_EVENT_SIGNAL:
 		return signal_verdict(t, a, siginfo, size);
 	default:

@@ -635,7 +635,8 @@ enum cotrace_action {
  * SYSCALL_ENTRY: REPLACE takes nr and args; DENY makes the call return @result.
  * SECCOMP:       as SYSCALL_ENTRY.
  * SYSCALL_EXIT:  REPLACE takes result. SIGNAL: REPLACE takes signo and siginfo, DENY
- * suppresses. Any other stop: PASS only. A denial cannot be undone by any session (R4).
+ * suppresses. JOB_STOP: DENY lets this task run on though its process stays stopped, until
+ * that continues or stops anew, or this session ends. Any other stop: PASS only. A denial cannot be undone by any session (R4).
  */
 struct cotrace_verdict {
 	uint32_t size;

@@ -382,6 +382,81 @@ static void an_engine_that_leaves_detaches_what_stops_at_calls(void **state)
 	assert_false(fake_task(st->kernel, PID)->stands);
 }
 
+static struct seen job_stop(struct stage *st, struct client *c)
+{
+	fake_push_kind(st->kernel, PID, BACKEND_JOB_STOP);
+	settle(st);
+	return expect(c, COTRACE_EVENT_JOB_STOP);
+}
+
+static void a_denied_job_stop_lets_the_task_run_until_it_continues(void **state)
+{
+	struct stage *st = *state;
+	struct client *old = client_attached(st), *new = client_attached(st);
+	struct fake_task *t = fake_task(st->kernel, PID);
+	struct seen ev;
+
+	subscribe(old, COTRACE_EVENT_JOB_STOP, COTRACE_STOP);
+	subscribe(new, COTRACE_EVENT_JOB_STOP, COTRACE_STOP);
+	subscribe(new, COTRACE_EVENT_JOB_CONTINUE, COTRACE_NOTE);
+	ev = job_stop(st, old);
+	answer(old, &ev, COTRACE_DENY, 0);
+	ev = expect(new, COTRACE_EVENT_JOB_STOP);
+	assert_int_equal(ev.flags, COTRACE_EV_STOP | COTRACE_EV_DENIED);
+	answer(new, &ev, COTRACE_PASS, 0);
+	assert_true(runs(st, PID));
+	assert_int_equal(t->how, BACKEND_RUN);
+	/* A hold finds it in a process that is stopped: it runs on after that all the same. */
+	stop_task(new, PID);
+	fake_push_kind(st->kernel, PID, BACKEND_JOB_STOP);
+	settle(st);
+	expect(new, COTRACE_EVENT_STOP_DONE);
+	resume_all(new);
+	assert_int_equal(t->how, BACKEND_RUN);
+	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
+	settle(st);
+	expect(new, COTRACE_EVENT_JOB_CONTINUE);
+	ev = job_stop(st, old);
+	answer(old, &ev, COTRACE_PASS, 0);
+	ev = expect(new, COTRACE_EVENT_JOB_STOP);
+	assert_int_equal(ev.flags, COTRACE_EV_STOP);
+	answer(new, &ev, COTRACE_REPLACE, 0);
+	assert_int_equal(expect(new, COTRACE_EVENT_REFUSED).refused.error, -EINVAL);
+	assert_int_equal(t->how, BACKEND_LISTEN);
+}
+
+static void a_task_that_was_let_run_can_stop_anew(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct seen ev;
+
+	subscribe(c, COTRACE_EVENT_JOB_STOP, COTRACE_STOP);
+	ev = job_stop(st, c);
+	answer(c, &ev, COTRACE_DENY, 0);
+	ev = job_stop(st, c);
+	answer(c, &ev, COTRACE_PASS, 0);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_LISTEN);
+}
+
+static void a_denial_of_a_job_stop_ends_with_its_session(void **state)
+{
+	struct stage *st = *state;
+	struct client *other = client_attached(st), *c = client_attached(st);
+	struct seen ev;
+
+	(void)other;
+	subscribe(c, COTRACE_EVENT_JOB_STOP, COTRACE_STOP);
+	ev = job_stop(st, c);
+	answer(c, &ev, COTRACE_DENY, 0);
+	fake_forget_calls(st->kernel);
+	client_close(c);
+	assert_int_equal(fake_count(st->kernel, FAKE_INTERRUPT, PID), 1);
+	fake_push_kind(st->kernel, PID, BACKEND_JOB_STOP);
+	settle(st);
+	assert_int_equal(fake_task(st->kernel, PID)->how, BACKEND_LISTEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +475,9 @@ int main(void)
 		STAGED(one_who_waits_too_often_is_told_at_once),
 		STAGED(job_control_is_told_and_left_in_force),
 		STAGED(a_job_stop_can_be_held),
+		STAGED(a_denied_job_stop_lets_the_task_run_until_it_continues),
+		STAGED(a_task_that_was_let_run_can_stop_anew),
+		STAGED(a_denial_of_a_job_stop_ends_with_its_session),
 		STAGED(a_subscription_to_calls_takes_effect_by_an_interruption_that_nobody_sees),
 		STAGED(a_subscription_does_not_wait_for_ever_for_a_task_that_does_not_stop),
 		STAGED(an_ignored_signal_that_broke_a_call_leaves_it_unbroken),

@@ -465,3 +465,48 @@ TEST(several_threads_use_one_session)
 	cotrace_close(s);
 	puppet_end(&t);
 }
+
+/* What PTRACE_CONT does in a group-stop, and PTRACE_LISTEN does not. */
+TEST(a_denied_job_stop_lets_one_task_run_in_a_stopped_process)
+{
+	struct cotrace_event ev;
+	struct cotrace *s, *other;
+	struct target t;
+
+	puppet_start(&t);
+	s = attached(t.pid, NULL);
+	other = attached(t.pid, NULL);
+	subscribe(s, COTRACE_EVENT_JOB_STOP, COTRACE_STOP);
+	subscribe(s, COTRACE_EVENT_JOB_CONTINUE, COTRACE_NOTE);
+	for (int i = 0; i < 2; i++) {
+		kill(t.pid, SIGSTOP);
+		take_kind(s, &ev, COTRACE_EVENT_JOB_STOP);
+		CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_DENY)), 0);
+		CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
+		CHECK_EQ(cotrace_stop(s, ev.task, COTRACE_ONE, test_ns(5000)), 0);
+		take_kind(s, &ev, COTRACE_EVENT_STOP_DONE);
+		CHECK_EQ(cotrace_resume(s, ev.task), 0);
+		CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
+		take_none(s, 0);
+		kill(t.pid, SIGCONT);
+		take_kind(s, &ev, COTRACE_EVENT_JOB_CONTINUE);
+		CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
+	}
+	kill(t.pid, SIGSTOP);
+	take_kind(s, &ev, COTRACE_EVENT_JOB_STOP);
+	CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_DENY)), 0);
+	CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
+	kill(t.pid, SIGSTOP); /* it stops anew */
+	take_kind(s, &ev, COTRACE_EVENT_JOB_STOP);
+	CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_DENY)), 0);
+	CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
+	cotrace_close(s); /* ... and with the session it is stopped as before */
+	puppet_tell(&t, "pid");
+	CHECK(!puppet_answers(&t, 200));
+	cotrace_close(other);
+	CHECK_SOON(proc_state(t.pid) == 'T', 5000);
+	kill(t.pid, SIGCONT);
+	CHECK_EQ(puppet_answer(&t), t.pid);
+	check_untouched(t.pid);
+	puppet_end(&t);
+}
