@@ -158,7 +158,8 @@ struct task {
 	struct backend_syscall call;
 	struct backend_syscall asked; /* ... as the program made it */
 	uint64_t call_changes;
-	bool in_call; /* its entry was seen */
+	bool in_call;	    /* its entry was seen */
+	bool steppers_only; /* the entry or exit is told to nobody but those who stepped to it */
 	bool call_denied;
 	bool call_replaced;
 	bool call_suspended; /* interrupted by a stop; to be made again without a word */

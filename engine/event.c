@@ -251,7 +251,9 @@ enum cotrace_mode event_interest(const struct session *s, const struct task *t)
 	if (t->kind == 0 || s->ended)
 		return COTRACE_OFF;
 	if (t->kind == COTRACE_EVENT_SYSCALL_ENTRY || t->kind == COTRACE_EVENT_SYSCALL_EXIT) {
-		mode = call_interest(s, t);
+		mode = stepped(s, t)	  ? COTRACE_STOP
+		       : t->steppers_only ? COTRACE_OFF
+					  : call_interest(s, t);
 	} else if (t->kind == COTRACE_EVENT_SIGNAL) {
 		uint64_t bit = 1ull << (t->ev.siginfo.si_signo - 1);
 

@@ -53,6 +53,7 @@ static void ask(struct task *t, struct rules_party *p)
 	}
 	if (is_overdue(t))
 		mode = COTRACE_NOTE;
+	p->saw_entry |= t->kind == COTRACE_EVENT_SYSCALL_ENTRY;
 	regs_flush(t);
 	event_of_stop(t, &ev);
 	if (t->kind == COTRACE_EVENT_STEP)
@@ -157,7 +158,7 @@ static void detach(struct task *t, int signo)
 
 static enum backend_resume how_to_run(struct task *t)
 {
-	bool sees_calls = t->process && t->process->wants_syscalls;
+	bool sees_calls = (t->process && t->process->wants_syscalls) || rules_wants_call(&t->rules);
 
 	t->steps = t->steps_call = false;
 	if (task_listens(t))

@@ -265,7 +265,7 @@ static int check_step(struct request *rq, const struct wire_step *m, struct task
 
 	if (r < 0)
 		return r;
-	if (m->kind < COTRACE_STEP_INSTRUCTION || m->kind > COTRACE_STEP_RANGE)
+	if (m->kind < COTRACE_STEP_INSTRUCTION || m->kind > COTRACE_STEP_SYSCALL)
 		return -EINVAL;
 	return p->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER) ? 0 : -EBUSY;
 }

@@ -29,7 +29,7 @@ void task_stand(struct task *t, const struct backend_event *ev, uint32_t kind)
 	t->kind = kind;
 	t->flags = 0;
 	t->signo = 0;
-	t->regs_written = t->entry_due = false;
+	t->regs_written = t->entry_due = t->steppers_only = false;
 	t->rested = t->resting = false;
 	if (t->rules.phase == RULES_RUNNING)
 		rules_stop(&t->rules, to_kernel ? RULES_TO_KERNEL : RULES_TO_PROGRAM, to_kernel);
@@ -85,7 +85,12 @@ static void on_entry(struct task *t, const struct backend_event *ev)
 	/* A call that was judged already and that nobody could have changed since. */
 	if (!again)
 		tell_kept_exit(t);
-	task_stand(t, ev, again ? 0 : COTRACE_EVENT_SYSCALL_ENTRY);
+	task_stand(t, ev, COTRACE_EVENT_SYSCALL_ENTRY);
+	for (size_t i = 0; i < t->rules.count && !again; i++)
+		t->rules.parties[i].saw_entry = false;
+	t->steppers_only = again;
+	if (!rules_called(&t->rules, again) && again)
+		t->kind = 0;
 	t->call_suspended = false;
 	t->in_call = true;
 	t->call_denied = t->call_replaced = false;
@@ -148,7 +153,7 @@ static void on_seccomp(struct task *t, const struct backend_event *ev)
 static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
-	bool replaced = t->call_replaced, again, suspended;
+	bool replaced = t->call_replaced, again, suspended, only;
 
 	/* First, so that a call put back is the one that the program made. */
 	if (replaced)
@@ -158,7 +163,13 @@ static void on_exit_of_call(struct task *t, const struct backend_event *ev)
 		!b->ops->signal_waits(b, t->tid) && b->ops->put_back(b, t->tid);
 	suspended = again && !replaced; /* a replaced one is judged anew, so this one ends */
 	task_set_disturbed(t, false);
-	task_stand(t, ev, t->in_call && !suspended ? COTRACE_EVENT_SYSCALL_EXIT : 0);
+	only = !t->in_call && !again && rules_wants_call(&t->rules);
+	task_stand(t, ev, (t->in_call && !suspended) || only ? COTRACE_EVENT_SYSCALL_EXIT : 0);
+	if (t->kind != 0)
+		rules_called(&t->rules, false);
+	t->steppers_only = only;
+	if (only)
+		t->call = t->asked = (struct backend_syscall){ .arch = ev->syscall.arch, .nr = -1 };
 	t->call.result = ev->syscall.result;
 	t->call.is_error = ev->syscall.is_error;
 	if (t->call_denied)
@@ -213,6 +224,7 @@ static void on_interrupted(struct task *t, const struct backend_event *ev)
 		/* The call ends here after all: this is its exit. */
 		t->call_suspended = false;
 		t->kind = COTRACE_EVENT_SYSCALL_EXIT;
+		rules_called(&t->rules, false);
 	}
 }
 

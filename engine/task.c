@@ -333,6 +333,7 @@ void task_reoffer(struct task *t, struct session *s)
 	if (!task_stands(t) || !task_at_entry(t))
 		return;
 	/* Made again after a stop, it was passed without a word: now it is another one. */
+	t->steppers_only = false;
 	if (t->kind != COTRACE_EVENT_SECCOMP)
 		t->kind = COTRACE_EVENT_SYSCALL_ENTRY;
 	else

@@ -14,6 +14,7 @@ static int entry_verdict(struct task *t, struct session *s, const struct wire_an
 	struct backend_syscall call = t->call;
 	int r;
 
+	t->steppers_only = false; /* those nearer to the kernel have not judged that */
 	if (a->action == COTRACE_DENY) {
 		t->flags |= COTRACE_EV_DENIED;
 		t->denied_result = a->result;

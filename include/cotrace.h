@@ -603,7 +603,8 @@ int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reac
 enum cotrace_step_kind {
 	COTRACE_STEP_INSTRUCTION = 1, /* one instruction; with a rep prefix one round of it */
 	COTRACE_STEP_BLOCK = 2,	      /* until a branch has been taken */
-	COTRACE_STEP_RANGE = 3	      /* until the pc is not in [from, to) */
+	COTRACE_STEP_RANGE = 3,	      /* until the pc is not in [from, to) */
+	COTRACE_STEP_SYSCALL = 4      /* to the next entry or exit of a system call */
 };
 
 /**
@@ -617,6 +618,10 @@ enum cotrace_step_kind {
  * comes first takes the request back, and so does cotrace_resume(). A system call is
  * one instruction, whatever happens inside; with a signal that has a handler the step
  * ends at the handler's first instruction.
+ *
+ * SYSCALL: the task runs, and no STEP event follows: its next SYSCALL_ENTRY or SYSCALL_EXIT
+ * is a stop event of this session, once, whatever it has subscribed. At an exit whose entry
+ * nobody has seen, syscall.nr is -1 and the arguments are 0.
  *
  * Blocks: as cotrace_resume(). Return: 0; -EAGAIN; a refusal (-ESRCH, -EPERM, -EBUSY: this
  * session does not hold the task) comes as a REFUSED event.

@@ -46,7 +46,7 @@ int cotrace_resume_all(struct cotrace *s, uint64_t task, enum cotrace_reach reac
 
 static int check_step(uint64_t task, unsigned kind, uint64_t from, uint64_t to)
 {
-	if (task == 0 || kind < COTRACE_STEP_INSTRUCTION || kind > COTRACE_STEP_RANGE)
+	if (task == 0 || kind < COTRACE_STEP_INSTRUCTION || kind > COTRACE_STEP_SYSCALL)
 		return -EINVAL;
 	if (kind == COTRACE_STEP_RANGE)
 		return from < to ? 0 : -EINVAL;

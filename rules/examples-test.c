@@ -135,6 +135,38 @@ static void only_those_whose_step_is_done_are_marked(void **state)
 	rules_deinit(&r);
 }
 
+static void a_step_to_a_call_ends_at_its_entry_or_exit_and_at_no_other_step(void **state)
+{
+	struct rules r = RULES_NULL;
+
+	(void)state;
+	rules_join(&r, 1, false);
+	rules_join(&r, 2, false);
+	rules_step(rules_party(&r, 1), RULES_STEP_SYSCALL, 0, 0);
+	assert_true(rules_wants_call(&r));
+	assert_false(rules_wants_step(&r));
+	rules_step(rules_party(&r, 2), RULES_STEP_INSTRUCTION, 0, 0);
+	assert_true(rules_wants_step(&r));
+	rules_stop(&r, RULES_TO_PROGRAM, false);
+	assert_true(rules_stepped(&r, 19, true));
+	assert_false(rules_party(&r, 1)->stepped);
+	rules_told(&r, rules_turn(&r));
+	rules_offered(&r, rules_turn(&r));
+	rules_answer(&r, 2, RULES_PASS);
+	rules_run(&r);
+	rules_stop(&r, RULES_TO_KERNEL, true);
+	rules_party(&r, 1)->saw_entry = true;
+	assert_false(rules_called(&r, true));
+	assert_false(rules_party(&r, 1)->stepped);
+	assert_true(rules_called(&r, false));
+	assert_true(rules_party(&r, 1)->stepped);
+	assert_false(rules_party(&r, 2)->stepped);
+	rules_told(&r, rules_turn(&r));
+	rules_offered(&r, rules_turn(&r));
+	assert_false(rules_wants_call(&r));
+	rules_deinit(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +174,7 @@ int main(void)
 		cmocka_unit_test(oldest_first_towards_the_program_policies_first),
 		cmocka_unit_test(a_session_that_goes_while_it_is_asked_lets_the_next_have_its_turn),
 		cmocka_unit_test(only_those_whose_step_is_done_are_marked),
+		cmocka_unit_test(a_step_to_a_call_ends_at_its_entry_or_exit_and_at_no_other_step),
 		cmocka_unit_test(a_call_into_the_task_is_judged_by_those_nearer_to_the_kernel),
 		cmocka_unit_test(a_change_from_outside_the_row_gives_all_another_turn),
 	};

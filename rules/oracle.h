@@ -91,7 +91,15 @@ static inline bool may_run(struct oracle *o)
 static inline bool wants_step(const struct oracle *o)
 {
 	for (unsigned i = 0; i < o->count; i++)
-		if (o->seats[i].step)
+		if (o->seats[i].step && o->seats[i].step != RULES_STEP_SYSCALL)
+			return true;
+	return false;
+}
+
+static inline bool wants_call(const struct oracle *o)
+{
+	for (unsigned i = 0; i < o->count; i++)
+		if (o->seats[i].step == RULES_STEP_SYSCALL)
 			return true;
 	return false;
 }

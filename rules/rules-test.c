@@ -40,12 +40,13 @@ enum kind {
 	STEP,
 	UNSTEP,
 	STEPPED,
+	CALLED,
 	DIE
 };
 
-static const char *const kind_names[] = { "JOIN", "LEAVE",  "STOP",    "TELL",	  "OFFER",
-					  "WAIT", "ANSWER", "CHANGED", "HOLD",	  "RELEASE",
-					  "RUN",  "STEP",   "UNSTEP",  "STEPPED", "DIE" };
+static const char *const kind_names[] = { "JOIN",   "LEAVE",   "STOP",	 "TELL",    "OFFER", "WAIT",
+					  "ANSWER", "CHANGED", "HOLD",	 "RELEASE", "RUN",   "STEP",
+					  "UNSTEP", "STEPPED", "CALLED", "DIE" };
 
 struct op {
 	enum kind kind;
@@ -107,6 +108,7 @@ static void compare(struct both *b)
 		must(p->session == turn->session && p->reoffer == turn->repeated);
 	must(rules_may_run(&b->r) == may_run(&b->o));
 	must(rules_wants_step(&b->r) == wants_step(&b->o));
+	must(rules_wants_call(&b->r) == wants_call(&b->o));
 	must(rules_all_asked(&b->r) == (!holder_of_offer(&b->o) && !first_waiting(&b->o)));
 	/* Nothing but a hold or a turn not taken keeps a stopped task. */
 	if (b->o.phase == RULES_STOPPED && holders(&b->o) == 0 && turn == NULL)
@@ -247,6 +249,17 @@ static void do_stepped(struct both *b, bool branched, bool left)
 	must(rules_stepped(&b->r, left ? RANGE_END : RANGE_END - 1, branched) == any);
 }
 
+/* It stands at the entry or the exit of a system call: nothing but steps to there are over. */
+static void do_called(struct both *b, bool to_kernel)
+{
+	bool any = wants_call(&b->o);
+
+	do_stop(b, to_kernel);
+	for (struct seat *s = b->o.seats; s < b->o.seats + b->o.count; s++)
+		s->stepped = s->step == RULES_STEP_SYSCALL;
+	must(rules_called(&b->r, false) == any);
+}
+
 static void do_die(struct both *b)
 {
 	rules_died(&b->r);
@@ -280,6 +293,7 @@ static bool allowed(struct both *b, const struct op *op)
 		return present;
 	case STOP:
 	case STEPPED:
+	case CALLED:
 		return b->o.phase == RULES_RUNNING;
 	case TELL:
 	case OFFER:
@@ -331,6 +345,9 @@ static void apply(struct both *b, struct op op)
 	case STEPPED:
 		do_stepped(b, op.arg & 1, op.arg & 2);
 		break;
+	case CALLED:
+		do_called(b, op.arg);
+		break;
 	case DIE:
 		do_die(b);
 	}
@@ -379,7 +396,7 @@ static void surprise(const struct both *b, unsigned surprises)
 		branch(b, (struct op){ HOLD, session, RULES_HOLD_ASKED }, surprises);
 		branch(b, (struct op){ RELEASE, session, ALL_HOLDS }, surprises);
 		branch(b, (struct op){ ANSWER, session, RULES_DENY }, surprises);
-		branch(b, (struct op){ STEP, session, RULES_STEP_INSTRUCTION }, surprises);
+		branch(b, (struct op){ STEP, session, RULES_STEP_SYSCALL }, surprises);
 	}
 }
 
@@ -457,7 +474,7 @@ static struct op random_op(void)
 {
 	static const enum kind kinds[] = { JOIN,   JOIN,   LEAVE,   STOP,    STOP,    STOP,
 					   TELL,   TELL,   OFFER,   OFFER,   OFFER,   TELL_AND_WAIT,
-					   STEP,   STEP,   UNSTEP,  STEPPED, STEPPED, ANSWER,
+					   STEP,   STEP,   UNSTEP,  STEPPED, CALLED,  ANSWER,
 					   ANSWER, ANSWER, CHANGED, HOLD,    RELEASE, RELEASE,
 					   RUN,	   RUN };
 	struct op op = { kinds[below(sizeof kinds / sizeof *kinds)], 1 + below(SESSIONS), 0 };
@@ -469,7 +486,7 @@ static struct op random_op(void)
 	else if (op.kind == RELEASE)
 		op.arg = below(2) ? ALL_HOLDS : 1u << below(3);
 	else if (op.kind == STEP)
-		op.arg = 1 + below(3);
+		op.arg = 1 + below(4);
 	else if (op.kind == STEPPED)
 		op.arg = below(4);
 	else if (op.kind == UNSTEP)

@@ -220,9 +220,31 @@ void rules_unstep(struct rules_party *p)
 bool rules_wants_step(const struct rules *r)
 {
 	for (size_t i = 0; i < r->count; i++)
-		if (r->parties[i].step != RULES_STEP_NONE)
+		if (r->parties[i].step != RULES_STEP_NONE &&
+		    r->parties[i].step != RULES_STEP_SYSCALL)
 			return true;
 	return false;
+}
+
+bool rules_wants_call(const struct rules *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->parties[i].step == RULES_STEP_SYSCALL)
+			return true;
+	return false;
+}
+
+bool rules_called(struct rules *r, bool again)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct rules_party *p = &r->parties[i];
+
+		p->stepped = p->step == RULES_STEP_SYSCALL && !(again && p->saw_entry);
+		any = any || p->stepped;
+	}
+	return any;
 }
 
 bool rules_stepped(struct rules *r, uint64_t pc, bool branched)

@@ -24,8 +24,9 @@
 enum rules_step {
 	RULES_STEP_NONE,
 	RULES_STEP_INSTRUCTION,
-	RULES_STEP_BLOCK, /* until a branch was taken */
-	RULES_STEP_RANGE  /* until the pc has left [from, to) */
+	RULES_STEP_BLOCK,  /* until a branch was taken */
+	RULES_STEP_RANGE,  /* until the pc has left [from, to) */
+	RULES_STEP_SYSCALL /* to the next entry or exit of a system call: it is offered that stop */
 };
 
 struct rules_party {
@@ -37,6 +38,7 @@ struct rules_party {
 	bool stepped; /* its step is done: this stop tells it */
 	enum rules_step step;
 	uint64_t step_from, step_to;
+	bool saw_entry; /* of the call that the task is in, as the caller says */
 	/* For the caller; the rules do not look at it. */
 	bool awaited;	    /* the session waits for the task to stand */
 	uint32_t reason;    /* event kind of the stop that it holds */
@@ -118,8 +120,15 @@ void rules_release(struct rules *r, struct rules_party *p, unsigned why);
  */
 void rules_step(struct rules_party *p, enum rules_step step, uint64_t from, uint64_t to);
 void rules_unstep(struct rules_party *p);
-/* Whether the task is to step, not run. */
+/* Whether the task is to step by instructions, not run. */
 bool rules_wants_step(const struct rules *r);
+/* Whether it is to stop at its next system call's entry or exit. */
+bool rules_wants_call(const struct rules *r);
+/*
+ * As rules_stepped(): the task stands at an entry or exit, which ends the steps to there.
+ * @again: the entry of a call that is made once more: for those who have seen it, it is none.
+ */
+bool rules_called(struct rules *r, bool again);
 /*
  * The task has made a step, to @pc. Marks the sessions whose step is done: they, and no
  * others, are to be offered the stop. Returns whether there are any.

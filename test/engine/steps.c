@@ -205,11 +205,154 @@ static void who_does_not_hold_cannot_step(void **state)
 	assert_int_equal(refused(a, STEP, step, .task = task, .kind = 1), -EBUSY);
 	stopped(b);
 	assert_int_equal(refused(a, STEP, step, .task = task, .kind = 1), -EBUSY);
-	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 4), -EINVAL);
+	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 5), -EINVAL);
 	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 0), -EINVAL);
 	assert_int_equal(refused(b, STEP, step, .task = 999, .kind = 1), -ESRCH);
 	granted(b, ATTENUATE, attenuate, 0);
 	assert_int_equal(refused(b, STEP, step, .task = task, .kind = 1), -EPERM);
+}
+
+static void a_step_to_a_call_stops_at_its_entry_and_then_at_its_exit(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct seen ev;
+
+	subscribe_calls(b, COTRACE_EXIT, COTRACE_NOTE);
+	stopped(a);
+	step(a, COTRACE_STEP_SYSCALL, 0, 0);
+	assert_int_equal(how(st), BACKEND_SYSCALLS);
+	fake_push_entry(st->kernel, PID, 42, 7);
+	settle(st);
+	ev = expect(a, COTRACE_EVENT_SYSCALL_ENTRY);
+	assert_int_equal(ev.flags, COTRACE_EV_STOP);
+	assert_int_equal(ev.syscall.nr, 42);
+	expect_none(b);
+	step(a, COTRACE_STEP_SYSCALL, 0, 0);
+	fake_push_exit(st->kernel, PID, 42, 3);
+	settle(st);
+	ev = expect(a, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_int_equal(ev.flags, COTRACE_EV_STOP);
+	assert_int_equal(ev.syscall.result, 3);
+	answer(a, &ev, COTRACE_REPLACE, 9);
+	expect(b, COTRACE_EVENT_SYSCALL_EXIT);
+	/* Once, and no more. */
+	fake_push_entry(st->kernel, PID, 42, 7);
+	fake_push_exit(st->kernel, PID, 42, 3);
+	settle(st);
+	expect_none(a);
+	assert_true(runs(st, PID));
+}
+
+static void a_step_to_a_call_needs_no_subscription_and_leaves_none(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	struct seen ev;
+
+	stopped(c);
+	step(c, COTRACE_STEP_SYSCALL, 0, 0);
+	fake_push_entry(st->kernel, PID, 42, 7);
+	settle(st);
+	ev = expect(c, COTRACE_EVENT_SYSCALL_ENTRY);
+	answer(c, &ev, COTRACE_DENY, -EPERM);
+	assert_int_equal(fake_last(st->kernel, FAKE_SYSCALL_DENY, PID)->value, -EPERM);
+	assert_int_equal(how(st), BACKEND_RUN);
+}
+
+static void a_stop_takes_a_step_to_a_call_back(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	subscribe_signals(c, ~0ull, COTRACE_STOP);
+	stopped(c);
+	step(c, COTRACE_STEP_SYSCALL, 0, 0);
+	fake_push_signal(st->kernel, PID, SIGUSR1);
+	settle(st);
+	expect(c, COTRACE_EVENT_SIGNAL);
+	resume_all(c);
+	assert_int_equal(how(st), BACKEND_RUN);
+	fake_push_entry(st->kernel, PID, 42, 7);
+	settle(st);
+	expect_none(c);
+}
+
+static void steps_of_both_kinds_end_each_where_it_should(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+
+	stopped(a);
+	stopped(b);
+	step(a, COTRACE_STEP_SYSCALL, 0, 0);
+	step(b, COTRACE_STEP_INSTRUCTION, 0, 0);
+	assert_int_equal(how(st), BACKEND_STEP);
+	push_step(st, AT + 2);
+	expect(b, COTRACE_EVENT_STEP);
+	expect_none(a);
+	resume_all(b);
+	assert_int_equal(how(st), BACKEND_SYSCALLS);
+	fake_push_entry(st->kernel, PID, 42, 7);
+	settle(st);
+	expect(a, COTRACE_EVENT_SYSCALL_ENTRY);
+	expect_none(b);
+}
+
+static void an_exit_without_its_entry_is_told_to_who_asked_for_it_alone(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct seen ev;
+
+	subscribe(a, COTRACE_EVENT_FORK, COTRACE_STOP);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, 300);
+	settle(st);
+	expect(a, COTRACE_EVENT_FORK);
+	subscribe_calls(b, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	step(a, COTRACE_STEP_SYSCALL, 0, 0);
+	fake_push_exit(st->kernel, PID, 57, 300);
+	settle(st);
+	ev = expect(a, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_int_equal(ev.syscall.nr, -1);
+	assert_int_equal(ev.syscall.result, 300);
+	expect_none(b);
+}
+
+/* As seen by each of them the call has one entry, and then one exit. */
+static void a_call_made_again_has_its_entry_for_who_has_not_seen_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct backend_event broken = { .kind = BACKEND_SYSCALL_EXIT, .tid = PID };
+
+	broken.syscall = (struct backend_syscall){ .arch = 1, .nr = 42, .result = -512 };
+	broken.syscall.is_error = broken.syscall.interrupted = true;
+	subscribe_calls(b, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	fake_task(st->kernel, PID)->can_put_back = true;
+	fake_push_entry(st->kernel, PID, 42, 7);
+	settle(st);
+	expect(b, COTRACE_EVENT_SYSCALL_ENTRY);
+	for (int i = 0; i < 2; i++) {
+		stop_task(a, PID);
+		fake_push(st->kernel, &broken);
+		settle(st);
+		expect(a, COTRACE_EVENT_STOP_DONE);
+		step(a, COTRACE_STEP_SYSCALL, 0, 0);
+		fake_push_entry(st->kernel, PID, 42, 7);
+		settle(st);
+		if (i == 0) {
+			expect(a, COTRACE_EVENT_SYSCALL_ENTRY);
+			step(a, COTRACE_STEP_SYSCALL, 0, 0);
+		}
+		expect_none(a);
+		expect_none(b);
+	}
+	fake_push_exit(st->kernel, PID, 42, 1);
+	settle(st);
+	expect(a, COTRACE_EVENT_SYSCALL_EXIT);
+	resume_all(a);
+	expect(b, COTRACE_EVENT_SYSCALL_EXIT);
 }
 
 int main(void)
@@ -218,6 +361,12 @@ int main(void)
 		STAGED(the_task_steps_once_when_the_last_hold_goes),
 		STAGED(the_end_of_a_call_is_a_step_only_where_it_moved),
 		STAGED(a_stop_that_comes_first_takes_the_request_back),
+		STAGED(a_step_to_a_call_stops_at_its_entry_and_then_at_its_exit),
+		STAGED(a_step_to_a_call_needs_no_subscription_and_leaves_none),
+		STAGED(a_stop_takes_a_step_to_a_call_back),
+		STAGED(steps_of_both_kinds_end_each_where_it_should),
+		STAGED(a_call_made_again_has_its_entry_for_who_has_not_seen_it),
+		STAGED(an_exit_without_its_entry_is_told_to_who_asked_for_it_alone),
 		STAGED(a_stop_of_another_session_does_not),
 		STAGED(a_range_is_left_by_as_many_steps_as_it_takes),
 		STAGED(a_block_ends_where_a_branch_was_taken),

@@ -169,3 +169,47 @@ TEST(one_session_stops_or_leaves_while_another_steps)
 	take_none(p.s, 0);
 	stepped_end(&p);
 }
+
+/* As PTRACE_SYSCALL; another session sees all of it as ever, one task runs without it. */
+TEST(a_task_goes_from_call_to_call_without_a_subscription)
+{
+	struct cotrace_event ev, seen;
+	struct cotrace *s, *other;
+	struct target t;
+	long tid;
+
+	puppet_start(&t);
+	tid = puppet_ask(&t, "thread");
+	s = attached(t.pid, NULL);
+	other = attached(t.pid, NULL);
+	subscribe_call(other, SYS_getppid, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	CHECK_EQ(cotrace_stop(s, task_of(s, t.pid), COTRACE_ONE, test_ns(2000)), 0);
+	take_kind(s, &ev, COTRACE_EVENT_STOP_DONE);
+	puppet_tell(&t, "raw %d", SYS_getppid);
+	do {
+		CHECK_EQ(cotrace_step(s, ev.task, COTRACE_STEP_SYSCALL, 0, 0), 0);
+		take_kind(s, &ev, COTRACE_EVENT_SYSCALL_ENTRY);
+		CHECK_EQ(ev.flags & COTRACE_EV_STOP, COTRACE_EV_STOP);
+		CHECK_EQ(ev.tid, t.pid);
+		if (ev.syscall.nr == SYS_getppid)
+			break;
+		CHECK_EQ(cotrace_step(s, ev.task, COTRACE_STEP_SYSCALL, 0, 0), 0);
+		take_kind(s, &seen, COTRACE_EVENT_SYSCALL_EXIT);
+		CHECK_EQ(seen.syscall.nr, ev.syscall.nr);
+	} while (ev.syscall.nr != SYS_getppid);
+	CHECK(tid != t.pid);
+	CHECK_EQ(cotrace_step(s, ev.task, COTRACE_STEP_SYSCALL, 0, 0), 0);
+	take_kind(s, &ev, COTRACE_EVENT_SYSCALL_EXIT);
+	CHECK_EQ(ev.syscall.result, getpid());
+	take_kind(other, &seen, COTRACE_EVENT_SYSCALL_ENTRY);
+	CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_REPLACE, .result = 99)), 0);
+	take_kind(other, &seen, COTRACE_EVENT_SYSCALL_EXIT);
+	CHECK_EQ(puppet_answer(&t), 99);
+	CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
+	take_none(s, 0);
+	cotrace_close(s);
+	cotrace_close(other);
+	check_untouched(t.pid);
+	puppet_tell(&t, "thread-end");
+	puppet_end(&t);
+}
