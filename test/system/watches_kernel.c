@@ -216,6 +216,7 @@ TEST(a_range_has_all_of_its_bytes_seen_or_none)
 /* The signal is neither seen by the program nor waits there. */
 TEST(a_target_that_blocks_sigtrap_is_told_of_and_sees_nothing)
 {
+	struct cotrace_event ev = { .size = sizeof ev };
 	struct watched w;
 	struct cotrace *s;
 
@@ -226,6 +227,10 @@ TEST(a_target_that_blocks_sigtrap_is_told_of_and_sees_nothing)
 	puppet_ask(&w.t, "read 0 4 1");
 	CHECK_EQ(puppet_ask(&w.t, "waits"), 0);
 	take_kernel(s, 0, 0x1010101);
+	CHECK_EQ(puppet_ask(&w.t, "looks 0 100"), 0);
+	puppet_ask(&w.t, "read 0 4 1");
+	while (cotrace_next(s, &ev, test_ns(50)) == 1) /* they come when they come */
+		CHECK_EQ(ev.flags & COTRACE_EV_KERNEL, COTRACE_EV_KERNEL);
 	CHECK_EQ(puppet_ask(&w.t, "unblock"), 1);
 	puppet_ask(&w.t, "read 0 4 2");
 	take_kernel(s, 0x1010101, 0x2020202);
@@ -284,6 +289,34 @@ TEST(sessions_come_and_go_while_the_kernel_writes, .timeout_s = 60)
 {
 	sessions_come_and_go(false);
 	sessions_come_and_go(true);
+}
+
+/* What ptrace has armed is the keeper's business, and is not touched here. */
+static void engine_is_killed(bool block)
+{
+	struct watched w;
+	struct cotrace *s;
+
+	watched_start(&w);
+	s = attached(w.t.pid, NULL);
+	watch_all(s, &w, COTRACE_NOTE, w.bytes, 4);
+	if (block)
+		puppet_ask(&w.t, "block");
+	puppet_ask(&w.t, "looks 0 20");
+	usleep(50000);
+	CHECK_EQ(kill(cotrace_engine_pid(s), SIGKILL), 0);
+	CHECK_SOON(proc_tasks_traced_by(w.t.pid, 0) == 1, 5000);
+	cotrace_close(s);
+	puppet_ask(&w.t, "looks 0 20");
+	CHECK_EQ(puppet_ask(&w.t, "waits"), 0);
+	puppet_ask(&w.t, "unblock");
+	puppet_end(&w.t);
+}
+
+TEST(no_signal_waits_or_comes_when_the_engine_was_killed)
+{
+	engine_is_killed(false);
+	engine_is_killed(true);
 }
 
 /* Not by the process itself: other addresses of the same memory. */

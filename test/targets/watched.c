@@ -17,6 +17,7 @@
  *	fork AT			a child stores and loads bytes[AT], and ends
  *	ignore, block, unblock	SIGTRAP; what was before; ignores: whether it does; waits: whether
  *				one waits
+ *	looks AT N		N times clock_gettime(): after how many of them one waits
  *	spin			stores the variable for ever in another thread
  *	again			execs itself
  *	exit 0
@@ -245,6 +246,17 @@ static long waits(void)
 	return sigismember(&set, SIGTRAP);
 }
 
+static long looks(void *at, unsigned n)
+{
+	long found = 0;
+
+	while (n-- > 0) {
+		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, at);
+		found += waits();
+	}
+	return found;
+}
+
 static long obey(const char *order, const unsigned long long *v, char **argv)
 {
 	pthread_t thread;
@@ -269,6 +281,8 @@ static long obey(const char *order, const unsigned long long *v, char **argv)
 		return pthread_create(&thread, NULL, clocks, bytes + v[0]);
 	if (strcmp(order, "written") == 0)
 		return written_by_child(bytes + v[0], v[1]);
+	if (strcmp(order, "looks") == 0)
+		return looks(bytes + v[0], (unsigned)v[1]);
 	if (strcmp(order, "waits") == 0)
 		return waits();
 	if (strcmp(order, "call") == 0 || strcmp(order, "handler") == 0)
