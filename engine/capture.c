@@ -67,6 +67,23 @@ int capture_set(struct session *s, uint32_t arch, int64_t nr, const struct wire_
 	return 0;
 }
 
+int captures_copy(struct session *to, const struct session *from)
+{
+	for (size_t i = 0; i < from->captures.capacity; i++) {
+		const struct capture_set *set = from->captures.slots[i].value;
+		struct capture_set *copy = set ? malloc(sizeof *copy) : NULL;
+
+		if (set == NULL)
+			continue;
+		if (copy == NULL || map_put(&to->captures, from->captures.slots[i].key, copy) < 0) {
+			free(copy);
+			return -ENOMEM;
+		}
+		*copy = *set;
+	}
+	return 0;
+}
+
 static size_t read_memory(struct piece *p, uint64_t at, void *buf, size_t size)
 {
 	ssize_t n = size ? space_read(p->task, at, buf, size) : 0;

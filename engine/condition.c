@@ -135,20 +135,38 @@ void conditions_free(struct session *s)
 		remove_condition(list_entry(s->conditions.next, struct call_condition, in_session));
 }
 
+static struct call_condition *copy_to(struct session *s, const struct call_condition *c)
+{
+	struct call_condition *copy = calloc(1, sizeof *copy);
+
+	if (copy == NULL || expression_copy(&copy->expression, &c->expression) < 0) {
+		free(copy);
+		return NULL;
+	}
+	copy->arch = c->arch;
+	copy->phases = c->phases;
+	memcpy(copy->bits, c->bits, sizeof copy->bits);
+	list_append(&s->conditions, &copy->in_session);
+	return copy;
+}
+
+int conditions_copy(struct session *to, const struct session *from)
+{
+	list_for_each (&from->conditions, node, after)
+		if (copy_to(to, list_entry(node, struct call_condition, in_session)) == NULL)
+			return -ENOMEM;
+	return 0;
+}
+
 /* A condition that loses some phases of some numbers only is kept for the others. */
 static int split(struct session *s, struct call_condition *c, const struct wire_condition *m)
 {
-	struct call_condition *rest = calloc(1, sizeof *rest);
+	struct call_condition *rest = copy_to(s, c);
 
-	if (rest == NULL || expression_copy(&rest->expression, &c->expression) < 0) {
-		free(rest);
+	if (rest == NULL)
 		return -ENOMEM;
-	}
-	rest->arch = c->arch;
-	rest->phases = c->phases & ~m->phases;
-	memcpy(rest->bits, c->bits, sizeof rest->bits);
+	rest->phases &= ~m->phases;
 	c->phases &= m->phases;
-	list_append(&s->conditions, &rest->in_session);
 	return 0;
 }
 

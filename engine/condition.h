@@ -36,6 +36,7 @@ struct call_condition {
 
 /* Whether the session is to see the call at which @t stands, as far as conditions go. */
 bool condition_of_call(const struct session *s, struct task *t, unsigned phase);
+int conditions_copy(struct session *to, const struct session *from);
 void conditions_free(struct session *s);
 
 #endif

@@ -49,6 +49,7 @@ struct wire_e_exit event_exit_record(uint32_t cause, int status);
 unsigned capture_take(struct session *s, const struct task *t, struct wire_writer *w);
 int capture_set(struct session *s, uint32_t arch, int64_t nr, const struct wire_slot *slots,
 		size_t count);
+int captures_copy(struct session *to, const struct session *from);
 bool capture_wanted(const struct session *s, const struct task *t);
 
 #endif

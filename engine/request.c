@@ -158,8 +158,8 @@ static void reply_attach(struct request *rq, int error, pid_t detail, const stru
 
 static int check_attach(const struct request *rq, const struct wire_attach *m)
 {
-	const uint32_t flags =
-		COTRACE_POLICY | COTRACE_LOSSY | COTRACE_CHILD_FDS | COTRACE_NO_ENGINE_START;
+	const uint32_t flags = COTRACE_POLICY | COTRACE_LOSSY | COTRACE_CHILD_FDS |
+			       COTRACE_CHILD_INHERITS | COTRACE_NO_ENGINE_START;
 
 	if (rq->session->attached)
 		return -EISCONN;

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "engine/break.h"
+#include "engine/condition.h"
 #include "engine/conn.h"
 #include "engine/event.h"
 #include "engine/task.h"
@@ -130,6 +131,21 @@ void session_uncover(struct cover *c)
 	free(c);
 }
 
+/* What it wants to see. */
+static int inherit(struct session *s, const struct session *parent)
+{
+	int r;
+
+	if (!(parent->flags & COTRACE_CHILD_INHERITS))
+		return 0;
+	memcpy(s->modes, parent->modes, sizeof s->modes);
+	memcpy(s->calls, parent->calls, sizeof s->calls);
+	s->signal_note = parent->signal_note;
+	s->signal_stop = parent->signal_stop;
+	r = captures_copy(s, parent);
+	return r < 0 ? r : conditions_copy(s, parent);
+}
+
 /* The child's session is like its parent's, and holds the child. */
 int session_for_child(struct session *parent, struct process *child)
 {
@@ -159,17 +175,16 @@ int session_for_child(struct session *parent, struct process *child)
 		s->queue_deadline_ns = parent->queue_deadline_ns;
 		s->root_pid = child->pid;
 	}
-	if (s == NULL || session_cover(s, child) < 0) {
+	if (s == NULL || inherit(s, parent) < 0 || session_cover(s, child) < 0) {
 		conn_close(c);
 		fd_close(pair[1]);
 		return -ENOMEM;
 	}
 	s->close_action = parent->close_action;
-	if (s->role == COTRACE_CONTROLLER) {
-		session_find_cover(s, child)->hold_new = true;
+	session_interests(s);
+	if (s->role == COTRACE_CONTROLLER)
 		list_for_each (&child->tasks, node, after)
 			task_hold(list_entry(node, struct task, in_process), s);
-	}
 	return pair[1];
 }
 

@@ -292,6 +292,7 @@ struct cotrace_event {
 #define COTRACE_POLICY 0x1u	     /* always nearest to the kernel (R2) */
 #define COTRACE_LOSSY 0x2u	     /* a full queue drops notes instead of delaying tasks */
 #define COTRACE_CHILD_FDS 0x4u	     /* FORK/VFORK events bring a session fd for the child, held */
+#define COTRACE_CHILD_INHERITS 0x10u /* ... with this session's subscriptions and captures */
 #define COTRACE_NO_ENGINE_START 0x8u /* join an engine that exists, else -ENOENT */
 
 struct cotrace_options {

@@ -168,14 +168,15 @@ int cotrace_from_fd(struct cotrace **out, int fd)
 
 int session_options(struct cotrace_options *out, const struct cotrace_options *in)
 {
-	const uint32_t flags =
-		COTRACE_POLICY | COTRACE_LOSSY | COTRACE_CHILD_FDS | COTRACE_NO_ENGINE_START;
+	const uint32_t flags = COTRACE_POLICY | COTRACE_LOSSY | COTRACE_CHILD_FDS |
+			       COTRACE_CHILD_INHERITS | COTRACE_NO_ENGINE_START;
 
 	*out = (struct cotrace_options){ .size = sizeof *out };
 	if (in == NULL)
 		return 0;
 	if (in->size != sizeof *in || in->role > COTRACE_OBSERVER || in->scope > COTRACE_TREE ||
-	    (in->flags & ~flags) || in->close_action > COTRACE_CLOSE_STOP || in->reserved_)
+	    (in->flags & ~flags) || in->close_action > COTRACE_CLOSE_STOP || in->reserved_ ||
+	    (in->flags & (COTRACE_CHILD_FDS | COTRACE_CHILD_INHERITS)) == COTRACE_CHILD_INHERITS)
 		return -EINVAL;
 	*out = *in;
 	return 0;

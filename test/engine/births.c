@@ -265,6 +265,79 @@ static void a_fork_brings_a_session_for_the_child_which_it_holds(void **state)
 	expect_none(c);
 }
 
+/* From its first instruction, without a word between client and engine; and so on. */
+static void a_childs_session_can_inherit_what_its_parents_wants_to_see(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached_as(
+		st, (struct wire_attach){ .flags = COTRACE_CHILD_FDS | COTRACE_CHILD_INHERITS });
+	struct client *family[3] = { c };
+	pid_t pids[3] = { PID, CHILD, CHILD + 1 };
+	struct wire_slot slot = { .kind = COTRACE_CAPTURE_BYTES, .phase = COTRACE_ENTRY, .max = 4 };
+	struct seen ev;
+
+	subscribe(c, COTRACE_EVENT_FORK, COTRACE_NOTE);
+	subscribe(c, COTRACE_EVENT_SECCOMP, COTRACE_STOP);
+	subscribe_calls(c, COTRACE_ENTRY, COTRACE_STOP);
+	subscribe_signals(c, ~0ull, COTRACE_STOP);
+	client_begin(c, WIRE_CAPTURE, 0);
+	wire_put_capture(&c->writer, &(struct wire_capture){ .arch = 1, .nr = 42 });
+	wire_put_slot(&c->writer, &slot);
+	client_send(c, -1);
+	settle(st);
+	assert_int_equal(client_reply_error(c, WIRE_CAPTURE), 0);
+	for (int i = 1; i < 3; i++) {
+		fake_push_child(st->kernel, pids[i - 1], BACKEND_FORK, pids[i]);
+		fake_push_kind(st->kernel, pids[i], BACKEND_INTERRUPTED);
+		settle(st);
+		ev = expect(family[i - 1], COTRACE_EVENT_FORK);
+		assert_true(ev.fd >= 0);
+		family[i] = client_from_fd(st, ev.fd);
+		settle(st);
+		ev = expect(family[i], COTRACE_EVENT_STOP_DONE);
+		granted(family[i], RESUME, resume, ev.head.task, COTRACE_ONE);
+		assert_int_equal(fake_task(st->kernel, pids[i])->how, BACKEND_SYSCALLS);
+		assert_int_equal(fake_task(st->kernel, pids[i])->extra_stops,
+				 BACKEND_EXTRA_SECCOMP);
+	}
+	for (int i = 0; i < 3; i++) {
+		fake_push_entry(st->kernel, pids[i], 42, FAKE_MEMORY_AT);
+		settle(st);
+		ev = expect(family[i], COTRACE_EVENT_SYSCALL_ENTRY);
+		assert_int_equal(ev.flags, COTRACE_EV_STOP);
+		assert_int_equal(ev.head.captured, 1);
+		answer(family[i], &ev, COTRACE_PASS, 0);
+		fake_push_exit(st->kernel, pids[i], 42, 0);
+		fake_push_signal(st->kernel, pids[i], SIGUSR1);
+		settle(st);
+		expect(family[i], COTRACE_EVENT_SIGNAL);
+	}
+}
+
+/* Of a child the first task is held: it may create threads when it has been resumed. */
+static void threads_of_a_child_are_not_held(void **state)
+{
+	struct stage *st = *state;
+	struct client *c =
+		client_attached_as(st, (struct wire_attach){ .flags = COTRACE_CHILD_FDS });
+	struct client *of_child;
+	struct seen ev;
+
+	subscribe(c, COTRACE_EVENT_FORK, COTRACE_NOTE);
+	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
+	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
+	settle(st);
+	of_child = client_from_fd(st, expect(c, COTRACE_EVENT_FORK).fd);
+	settle(st);
+	ev = expect(of_child, COTRACE_EVENT_STOP_DONE);
+	granted(of_child, RESUME, resume, ev.head.task, COTRACE_ONE);
+	fake_push_child(st->kernel, CHILD, BACKEND_CLONE, CHILD + 1);
+	fake_push_kind(st->kernel, CHILD + 1, BACKEND_INTERRUPTED);
+	settle(st);
+	expect_none(of_child);
+	assert_true(runs(st, CHILD + 1));
+}
+
 static void a_childs_session_that_is_thrown_away_lets_the_child_run(void **state)
 {
 	struct stage *st = *state;
@@ -369,6 +442,8 @@ int main(void)
 		STAGED(a_process_session_hears_of_a_child_and_lets_it_go),
 		STAGED(a_thread_not_started_yet_is_let_go_with_its_process),
 		STAGED(a_fork_brings_a_session_for_the_child_which_it_holds),
+		STAGED(a_childs_session_can_inherit_what_its_parents_wants_to_see),
+		STAGED(threads_of_a_child_are_not_held),
 		STAGED(a_childs_session_that_is_thrown_away_lets_the_child_run),
 		STAGED(new_tasks_of_a_stopped_target_are_held_from_their_start),
 		STAGED(a_hold_on_a_child_is_told_when_the_child_is),

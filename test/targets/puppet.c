@@ -13,6 +13,7 @@
  *	thread			starts a thread that waits; its tid
  *	thread-end		ends all of those
  *	thread-open PATH	open, by another thread
+ *	thread-fork CODE	fork, by another thread
  *	buffer			address of 4096 bytes of its own
  *	read N, write N VALUE	byte N of the buffer
  *	code			address of bytes in a read-only page, "readonly"
@@ -238,15 +239,31 @@ static void *open_in_thread(void *path)
 	return (void *)(intptr_t)open_path(path);
 }
 
-static long do_thread_open(void)
+static void *fork_in_thread(void *unused)
+{
+	(void)unused;
+	return (void *)(intptr_t)do_fork();
+}
+
+static long by_thread(void *(*act)(void *), void *what)
 {
 	pthread_t thread;
 	void *r;
 
-	if (pthread_create(&thread, NULL, open_in_thread, word[1]))
+	if (pthread_create(&thread, NULL, act, what))
 		return -EAGAIN;
 	pthread_join(thread, &r);
 	return (long)(intptr_t)r;
+}
+
+static long do_thread_open(void)
+{
+	return by_thread(open_in_thread, word[1]);
+}
+
+static long do_thread_fork(void)
+{
+	return by_thread(fork_in_thread, NULL);
 }
 
 static long do_buffer(void)
@@ -356,6 +373,7 @@ static const struct {
 	{ "thread", do_thread },
 	{ "thread-end", do_thread_end },
 	{ "thread-open", do_thread_open },
+	{ "thread-fork", do_thread_fork },
 	{ "buffer", do_buffer },
 	{ "code", do_code },
 	{ "read", do_read },
