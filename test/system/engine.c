@@ -38,11 +38,12 @@ TEST(when_the_engine_is_killed_the_target_runs_on_and_the_session_says_so)
 
 TEST(an_engine_killed_at_any_moment_leaves_the_checksum_right, .timeout_s = 120)
 {
-	static const char *const argv[] = { "threads", "4", "4000", NULL };
+	static const char *const argv[] = { "threads", "4", "4000", "wait", NULL };
 	char expected[128], text[128];
 	struct target t;
 
 	target_start(&t, argv);
+	target_go(&t);
 	target_output(&t, expected, sizeof expected);
 	target_ends_well(&t, 10000);
 	for (unsigned i = 0; i < test_rounds(15, 500); i++) {
@@ -55,6 +56,7 @@ TEST(an_engine_killed_at_any_moment_leaves_the_checksum_right, .timeout_s = 120)
 		cotrace_subscribe_syscalls(s, 0, COTRACE_ENTRY | COTRACE_EXIT, NULL, COTRACE_NOTE);
 		cotrace_subscribe(s, COTRACE_EVENT_TASK_EXIT, COTRACE_NOTE);
 		cotrace_subscribe(s, COTRACE_EVENT_CLONE, COTRACE_NOTE);
+		target_go(&t);
 		for (int k = rand() % 200; k > 0 && cotrace_next(s, &ev, 1000000) == 1; k--)
 			;
 		kill(cotrace_engine_pid(s), SIGKILL);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * threads N ROUNDS: N threads pass values through pipes, touch files and memory, and mix all
- * they see into a checksum. Prints "ready", at the end "checksum X", which depends on N and
+ * threads N ROUNDS [wait]: N threads pass values through pipes, touch files and memory, and mix
+ * all they see into a checksum. Prints "ready", waits for a go if it is to, prints at the end
+ * "checksum X", which depends on N and ROUNDS only.
+ */
+/*
+ * threads N ROUNDS [wait]: N threads pass values through pipes, touch files and memory, and mix
+ * all they see into a checksum. Prints "ready", waits if it is to, prints at the end "checksum X", which depends on N and
  * ROUNDS only.
  */
 #include <fcntl.h>
@@ -77,6 +82,8 @@ int main(int argc, char **argv)
 
 	MUST(workers);
 	say("ready\n");
+	if (argc > 3)
+		wait_for_go();
 	for (unsigned i = 0; i < n; i++) {
 		workers[i].number = i + 1;
 		workers[i].rounds = rounds;
