@@ -403,7 +403,7 @@ static void a_step_is_told_without_waiting(void **state)
 	s->version = WIRE_VERSION;
 	assert_int_equal(cotrace_step(s, 0, COTRACE_STEP_INSTRUCTION, 0, 0), -EINVAL);
 	assert_int_equal(cotrace_step(s, 3, 0, 0, 0), -EINVAL);
-	assert_int_equal(cotrace_step(s, 3, 4, 0, 0), -EINVAL);
+	assert_int_equal(cotrace_step(s, 3, 5, 0, 0), -EINVAL);
 	assert_int_equal(cotrace_step(s, 3, COTRACE_STEP_BLOCK, 0, 1), -EINVAL);
 	assert_int_equal(cotrace_step(s, 3, COTRACE_STEP_RANGE, 16, 16), -EINVAL);
 	assert_int_equal(cotrace_step(s, 3, COTRACE_STEP_RANGE, 16, 32), 0);
