@@ -198,33 +198,24 @@ static bool handler_comes_first(struct task *t, bool at_site)
 
 /* ---- In place, with the trap lifted ---- */
 
-static bool others_stand(const struct task *t)
+/* Has them stand soon; whether they do. */
+static bool stop_others(const struct task *t)
 {
+	bool all = true;
+
 	list_for_each (&t->process->space->processes, node, after) {
 		struct process *p = list_entry(node, struct process, in_space);
 
 		list_for_each (&p->tasks, at, next) {
 			struct task *u = list_entry(at, struct task, in_process);
 
-			if (u != t && u->state == TASK_RUNNING && !u->in_vfork && !task_has_left(u))
-				return false;
+			if (u == t || u->in_vfork)
+				continue;
+			task_interrupt(u);
+			all = all && (u->state != TASK_RUNNING || task_has_left(u));
 		}
 	}
-	return true;
-}
-
-static void stop_others(const struct task *t)
-{
-	list_for_each (&t->process->space->processes, node, after) {
-		struct process *p = list_entry(node, struct process, in_space);
-
-		list_for_each (&p->tasks, at, next) {
-			struct task *u = list_entry(at, struct task, in_process);
-
-			if (u != t && !u->in_vfork)
-				task_interrupt(u);
-		}
-	}
+	return all;
 }
 
 static void waited_enough(struct timer *timer)
@@ -244,10 +235,9 @@ static bool lift(struct task *t, struct trap_site *site)
 	if (s->lifting == NULL) {
 		s->lifting = t;
 		t->lift_due = false;
-		stop_others(t);
 		timer_set(&t->engine->timers, &t->timer, clock_now_ns() + LIFT_NS, waited_enough);
 	}
-	if (!t->lift_due && !others_stand(t))
+	if (!t->lift_due && !stop_others(t))
 		return false;
 	timer_cancel(&t->timer);
 	log_debug("%d steps over %lx (%02x) in place", (int)t->tid, (unsigned long)site->addr,
