@@ -56,16 +56,11 @@ void break_remove(struct breakpoint *b)
 	free(b);
 }
 
-void break_withdraw(struct session *s, const struct process *p)
+void break_withdraw(struct session *s)
 {
 	/* From the last on: most are set by ascending address, and the table is in that order. */
-	for (struct list *node = s->breakpoints.prev, *before = node->prev; node != &s->breakpoints;
-	     node = before, before = node->prev) {
-		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
-
-		if (p == NULL || b->process == p)
-			break_remove(b);
-	}
+	while (!list_empty(&s->breakpoints))
+		break_remove(list_entry(s->breakpoints.prev, struct breakpoint, in_session));
 }
 
 static int join_site(struct breakpoint *b)
@@ -215,13 +210,12 @@ static int take_expressions(struct request *rq, const struct wire_break *m, stru
 	if (r == 0 && m->condition)
 		r = expression_take(rq->body, m->condition, arch, &b->condition);
 	for (; r == 0 && b->value_count < m->values; b->value_count++) {
-		const void *raw = wire_get_bytes(rq->body, sizeof(uint32_t));
-		uint32_t size = 0;
+		struct wire_expression value;
 
-		if (raw != NULL)
-			memcpy(&size, raw, sizeof size);
-		r = raw ? expression_take(rq->body, size, arch, &b->values[b->value_count])
-			: -EINVAL;
+		r = wire_get_expression(rq->body, &value)
+			    ? expression_take(rq->body, value.size, arch,
+					      &b->values[b->value_count])
+			    : -EINVAL;
 	}
 	return r == 0 && wire_left(rq->body) ? -EINVAL : r;
 }
@@ -368,25 +362,31 @@ static uint32_t planted(const struct breakpoint *b)
 				  : 1;
 }
 
-static void put_breakpoints(struct wire_writer *w, const struct session *s, uint64_t after_id,
+static void put_breakpoint(struct wire_writer *w, const struct breakpoint *b)
+{
+	wire_put_break_info(w, &(struct wire_break_info){ b->id, b->addr, b->hits, b->process->pid,
+							  b->kind, b->length, planted(b) });
+}
+
+static void put_breakpoints(struct wire_writer *w, const struct session *s, uint64_t index,
 			    struct wire_r_breakpoints *reply)
 {
-	list_for_each (&s->breakpoints, node, after) {
-		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
-		struct wire_break_info info = { b->id,	 b->addr,   b->hits,   b->process->pid,
-						b->kind, b->length, planted(b) };
+	uint64_t i = 0;
 
-		reply->total++;
-		if (b->id <= after_id || reply->count >= PAGE)
+	reply->total = (uint32_t)s->breakpoint_count;
+	list_for_each (&s->breakpoints, node, after) {
+		if (i++ < index)
 			continue;
-		wire_put_break_info(w, &info);
+		if (reply->count == PAGE)
+			return;
+		put_breakpoint(w, list_entry(node, struct breakpoint, in_session));
 		reply->count++;
 	}
 }
 
 /* Of @s, or @error. The replies of both types have one layout. */
 static void reply_breakpoints(struct request *rq, unsigned type, const struct session *s,
-			      uint64_t after, int error)
+			      uint64_t index, int error)
 {
 	struct wire_r_breakpoints reply = { .error = error };
 	struct wire_writer *w = conn_reply_begin(rq->conn, type, rq->header->cookie, -1);
@@ -397,7 +397,7 @@ static void reply_breakpoints(struct request *rq, unsigned type, const struct se
 	head_at = w->used;
 	wire_put_r_breakpoints(w, &reply);
 	if (error == 0)
-		put_breakpoints(w, s, after, &reply);
+		put_breakpoints(w, s, index, &reply);
 	end = w->used;
 	w->used = head_at;
 	wire_put_r_breakpoints(w, &reply);
@@ -407,7 +407,7 @@ static void reply_breakpoints(struct request *rq, unsigned type, const struct se
 
 void request_breakpoints(struct request *rq, const struct wire_breakpoints *m)
 {
-	reply_breakpoints(rq, WIRE_R_BREAKPOINTS, rq->session, m->after, 0);
+	reply_breakpoints(rq, WIRE_R_BREAKPOINTS, rq->session, m->index, 0);
 }
 
 /* They are private (R7): only who has no target may see those of another session. */
@@ -420,7 +420,7 @@ void request_breakpoints_of(struct request *rq, const struct wire_breakpoints_of
 		error = -ENOENT;
 	else if (s != rq->session && rq->session->attached)
 		error = -EPERM;
-	reply_breakpoints(rq, WIRE_R_BREAKPOINTS_OF, s, m->after, error);
+	reply_breakpoints(rq, WIRE_R_BREAKPOINTS_OF, s, m->index, error);
 }
 
 void request_sites(struct request *rq, const struct wire_sites *m)

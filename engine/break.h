@@ -28,8 +28,8 @@ struct breakpoint {
 /* break.c */
 /* Takes it out and frees it. */
 void break_remove(struct breakpoint *b);
-/* All of @s in @p; @p NULL: everywhere. */
-void break_withdraw(struct session *s, const struct process *p);
+/* All of @s. */
+void break_withdraw(struct session *s);
 /* @p has a new program, or is gone (@gone), and has left its memory. */
 void break_exec(struct process *p, bool gone);
 /* The child of a fork has those that are to be inherited. */

@@ -318,7 +318,7 @@ static void withdraw(struct session *s)
 	/* Not answered: what they wait for will not be. */
 	waiters_drop(e, s);
 	close_action(s);
-	break_withdraw(s, NULL);
+	break_withdraw(s);
 	while (!list_empty(&s->covers)) {
 		struct cover *c = list_entry(s->covers.next, struct cover, in_session);
 		struct process *p = c->process;

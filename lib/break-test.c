@@ -42,17 +42,17 @@ static void answer_break(struct fixture *f, struct mock *m, const struct wire_he
 	mock_send(m, -1);
 }
 
-/* Ids are the multiples of three, a page at a time. */
-static void answer_list(struct mock *m, const struct wire_header *h, uint64_t after)
+/* Ids are the multiples of three, each of three breakpoints, a page at a time. */
+static void answer_list(struct mock *m, const struct wire_header *h, uint64_t index)
 {
 	struct wire_writer *w = mock_begin(m, h);
-	uint32_t n = (uint32_t)(BREAKPOINTS - after / 3);
+	uint32_t n = (uint32_t)(BREAKPOINTS - index);
 
 	if (n > PAGE)
 		n = PAGE;
 	wire_put_r_breakpoints(w, &(struct wire_r_breakpoints){ .total = BREAKPOINTS, .count = n });
 	for (uint32_t i = 1; i <= n; i++)
-		wire_put_break_info(w, &(struct wire_break_info){ .id = after + 3ull * i,
+		wire_put_break_info(w, &(struct wire_break_info){ .id = 3 * ((index + i + 2) / 3),
 								  .addr = 0x4000 + i,
 								  .hits = i,
 								  .pid = 9,
@@ -98,7 +98,7 @@ static void answer_own_list(struct mock *m, const struct wire_header *h, struct 
 	struct wire_breakpoints ask;
 
 	assert_true(wire_get_breakpoints(body, &ask));
-	answer_list(m, h, ask.after);
+	answer_list(m, h, ask.index);
 }
 
 /* Session 5 has the same ones; there is no other. */
@@ -108,7 +108,7 @@ static void answer_list_of(struct mock *m, const struct wire_header *h, struct w
 
 	assert_true(wire_get_breakpoints_of(body, &ask));
 	if (ask.session == 5)
-		answer_list(m, h, ask.after);
+		answer_list(m, h, ask.index);
 	else
 		mock_done(m, h, -ENOENT);
 }
@@ -268,7 +268,7 @@ static void breakpoints_come_page_by_page(void **state)
 
 	assert_int_equal(cotrace_breakpoints(f->s, v, BREAKPOINTS + 10), BREAKPOINTS);
 	for (unsigned i = 0; i < BREAKPOINTS; i++)
-		assert_int_equal(v[i].id, 3 * (i + 1));
+		assert_int_equal(v[i].id, 3 * (i / 3 + 1));
 	assert_int_equal(v[PAGE].addr, 0x4001);
 	assert_int_equal(v[PAGE].hits, 1);
 	assert_int_equal(v[0].pid, 9);
@@ -288,7 +288,7 @@ static void those_of_a_session_come_page_by_page(void **state)
 
 	assert_int_equal(cotrace_breakpoints_of(f->s, 5, v, BREAKPOINTS + 10), BREAKPOINTS);
 	for (unsigned i = 0; i < BREAKPOINTS; i++)
-		assert_int_equal(v[i].id, 3 * (i + 1));
+		assert_int_equal(v[i].id, 3 * (i / 3 + 1));
 	assert_int_equal(cotrace_breakpoints_of(f->s, 5, NULL, 0), BREAKPOINTS);
 	assert_int_equal(cotrace_breakpoints_of(f->s, 6, v, 3), -ENOENT);
 	assert_int_equal(cotrace_breakpoints_of(f->s, 0, v, 3), -ENOENT);

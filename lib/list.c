@@ -167,7 +167,7 @@ int cotrace_sessions(struct cotrace *s, struct cotrace_session_info *v, size_t m
 }
 
 /* @session: 0, the own ones. */
-static int ask_breakpoints(struct page *p, struct cotrace *s, uint64_t session, uint64_t after)
+static int ask_breakpoints(struct page *p, struct cotrace *s, uint64_t session, size_t index)
 {
 	int r = call_begin(&p->call, s, session ? WIRE_BREAKPOINTS_OF : WIRE_BREAKPOINTS);
 
@@ -175,30 +175,30 @@ static int ask_breakpoints(struct page *p, struct cotrace *s, uint64_t session, 
 		return r;
 	if (session)
 		wire_put_breakpoints_of(&p->call.out,
-					&(struct wire_breakpoints_of){ session, after });
+					&(struct wire_breakpoints_of){ session, index });
 	else
-		wire_put_breakpoints(&p->call.out, &(struct wire_breakpoints){ after });
+		wire_put_breakpoints(&p->call.out, &(struct wire_breakpoints){ index });
 	return page_run(p);
 }
 
 static int list_breakpoints(struct cotrace *s, uint64_t session, struct cotrace_break_info *v,
 			    size_t max)
 {
-	uint64_t after = 0;
 	size_t n = 0;
 	struct page p;
 	int r;
 
 	do {
-		r = ask_breakpoints(&p, s, session, after);
+		r = ask_breakpoints(&p, s, session, n);
 		for (uint32_t i = 0; r == 0 && i < p.count && n < max; i++) {
 			struct wire_break_info m;
 
-			if (!wire_get_break_info(&p.call.in, &m) || m.id <= after)
+			if (!wire_get_break_info(&p.call.in, &m))
 				r = -EPROTO;
-			after = m.id;
-			v[n++] = (struct cotrace_break_info){ m.id,   m.addr,	m.hits,	  m.pid,
-							      m.kind, m.length, m.planted };
+			else
+				v[n++] = (struct cotrace_break_info){ m.id,	m.addr, m.hits,
+								      m.pid,	m.kind, m.length,
+								      m.planted };
 		}
 		call_end(&p.call);
 	} while (r == 0 && p.count > 0 && n < max && n < p.total);

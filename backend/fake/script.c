@@ -52,15 +52,17 @@ void fake_push_kind(struct fake *f, pid_t tid, enum backend_kind kind)
 void fake_push_child(struct fake *f, pid_t tid, enum backend_kind kind, pid_t child)
 {
 	struct backend_event ev = { .kind = kind, .tid = tid };
-	struct fake_task *parent = fake_task(f, tid);
+	const struct fake_task *parent = fake_task(f, tid);
+	pid_t pid = parent ? parent->pid : 0;
+	unsigned extra_stops = parent ? parent->extra_stops : 0;
 
 	ev.child.tid = child;
 	if (fake_task(f, child) == NULL)
-		fake_add(f, kind == BACKEND_CLONE && parent ? parent->pid : child, child);
+		fake_add(f, kind == BACKEND_CLONE && pid ? pid : child, child);
 	if (fake_task(f, child) != NULL) {
 		fake_task(f, child)->attached = true;
-		fake_task(f, child)->parent = parent ? parent->pid : 0;
-		fake_task(f, child)->extra_stops = parent ? parent->extra_stops : 0;
+		fake_task(f, child)->parent = pid;
+		fake_task(f, child)->extra_stops = extra_stops;
 	}
 	fake_push(f, &ev);
 }

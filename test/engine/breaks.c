@@ -78,6 +78,48 @@ static void others_breakpoints_are_listed_to_who_has_no_target_only(void **state
 	assert_int_equal(list_of(looker, 12345, &info), -ENOENT);
 }
 
+/* One page of a list; returns how many, and checks that they are all of that id. */
+static uint32_t page_of(struct client *c, uint64_t index, uint64_t id, uint32_t *total)
+{
+	struct wire_r_breakpoints reply;
+	struct wire_break_info info;
+	struct wire_reader r;
+	struct message m;
+
+	request(c, BREAKPOINTS, breakpoints, index);
+	assert_true(client_take(c, WIRE_R_BREAKPOINTS, &m));
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_breakpoints(&r, &reply));
+	for (uint32_t i = 0; i < reply.count; i++) {
+		assert_true(wire_get_break_info(&r, &info));
+		assert_int_equal(info.id, id);
+	}
+	free(m.body);
+	*total = reply.total;
+	return reply.count;
+}
+
+static void those_that_children_have_inherited_are_all_listed(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = with_tree(st);
+	const uint32_t flags = COTRACE_BREAK_INHERIT | COTRACE_BREAK_REPLANT;
+	uint64_t id = must_set(c, (struct wire_break){ .addr = AT, .flags = flags });
+	uint32_t count, total;
+
+	for (pid_t child = CHILD; child < CHILD + 600; child++) {
+		fake_push_child(st->kernel, PID, BACKEND_FORK, child);
+		fake_push_kind(st->kernel, child, BACKEND_INTERRUPTED);
+		settle(st);
+		client_forget(c);
+	}
+	count = page_of(c, 0, id, &total);
+	assert_int_equal(total, 601);
+	assert_in_range(count, 1, 600);
+	assert_int_equal(page_of(c, count, id, &total), 601 - count);
+	assert_int_equal(page_of(c, 601, id, &total), 0);
+}
+
 static void the_trap_of_a_breakpoint_that_is_gone_is_nobodys(void **state)
 {
 	struct stage *st = *state;
@@ -203,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STAGED(a_hit_is_told_to_its_owners_one_after_another),
 		STAGED(others_breakpoints_are_listed_to_who_has_no_target_only),
+		STAGED(those_that_children_have_inherited_are_all_listed),
 		STAGED(the_trap_of_a_breakpoint_that_is_gone_is_nobodys),
 		STAGED(several_of_one_session_are_told_and_once_is_once),
 		STAGED(at_the_ends_of_the_address_space_there_is_nothing),
