@@ -45,11 +45,6 @@ static inline void list_append(struct list *head, struct list *node)
 	list_insert_before(head, node);
 }
 
-static inline void list_prepend(struct list *head, struct list *node)
-{
-	list_insert_before(head->next, node);
-}
-
 static inline size_t list_length(const struct list *head)
 {
 	size_t n = 0;

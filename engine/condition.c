@@ -41,7 +41,7 @@ static int read_memory(void *data, uint64_t addr, void *buf, size_t size)
 
 	if (arch != NULL && arch->word_size == sizeof(uint32_t))
 		addr = (uint32_t)addr; /* expressions have 64-bit values everywhere */
-	return space_read(t, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+	return space_read_all(t, addr, buf, size);
 }
 
 static enum agent_fault evaluate(struct task *t, const struct expression *e, uint64_t *value)

@@ -84,7 +84,7 @@ void past_settle(struct task *t, struct backend_event *ev)
 
 static int access_read(void *arg, uint64_t addr, void *buf, size_t size)
 {
-	return space_read(arg, addr, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+	return space_read_all(arg, addr, buf, size);
 }
 
 static int access_write(void *arg, uint64_t addr, const void *buf, size_t size)

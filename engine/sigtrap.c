@@ -175,7 +175,7 @@ static int borrow(struct task *t, const uint8_t *bytes)
 	size_t size = sizeof t->lent.bytes;
 
 	t->lent.at = (t->ev.sp - BELOW_STACK) & ~15ull;
-	if (space_read(t, t->lent.at, t->lent.bytes, size) != (ssize_t)size ||
+	if (space_read_all(t, t->lent.at, t->lent.bytes, size) < 0 ||
 	    space_write(t->process, t->lent.at, bytes ? bytes : t->lent.bytes, size) !=
 		    (ssize_t)size)
 		return -EFAULT;
@@ -204,16 +204,14 @@ static void ignore_again(struct task *t)
 
 static void fetched(struct task *t, int error, int64_t result, void *arg)
 {
-	struct backend *b = t->engine->backend;
 	struct process *p = t->process;
-	size_t size = sizeof p->sigtrap.action;
 
 	(void)arg;
 	if (error == -ESRCH)
 		return;
-	p->sigtrap.fetched = error == 0 && result == 0 &&
-			     b->ops->memory_read(b, t->tid, t->lent.at, p->sigtrap.action, size) ==
-				     (ssize_t)size;
+	p->sigtrap.fetched =
+		error == 0 && result == 0 &&
+		space_read_all(t, t->lent.at, p->sigtrap.action, sizeof p->sigtrap.action) == 0;
 	p->sigtrap.fails = !p->sigtrap.fetched;
 	give_back(t);
 	if (p->sigtrap.fetched && t->damaged && p->sigtrap.what == BACKEND_SIG_IGNORED)

@@ -377,6 +377,11 @@ ssize_t space_read(struct task *t, uint64_t at, void *buf, size_t size)
 	return n;
 }
 
+int space_read_all(struct task *t, uint64_t at, void *buf, size_t size)
+{
+	return space_read(t, at, buf, size) == (ssize_t)size ? 0 : -EFAULT;
+}
+
 /* Whether the byte @i of the site's trap is the byte *@where of what lies at @at. */
 static bool is_in(const struct trap_site *site, unsigned i, uint64_t at, size_t size, size_t *where)
 {

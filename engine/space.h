@@ -96,6 +96,8 @@ void space_wake_all(struct engine *e);
 void space_hide(const struct space *s, uint64_t at, void *buf, size_t size);
 /* Reads memory of a task, without traps; as much as there is. */
 ssize_t space_read(struct task *t, uint64_t at, void *buf, size_t size);
+/* All of it: 0, or -EFAULT. */
+int space_read_all(struct task *t, uint64_t at, void *buf, size_t size);
 /* Writes as it is. */
 ssize_t space_write_raw(const struct process *p, uint64_t at, const void *buf, size_t size);
 /* Writes beneath the traps. Bytes or a negative errno. */
