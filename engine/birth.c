@@ -247,7 +247,7 @@ static void take_in(struct task *t)
 	/* Its parent's memory may be history, the process have another by an exec. */
 	space_of_orphan(e, t->tid);
 	if (pid > 0)
-		place(t, parent, pid, BACKEND_FORK);
+		place(t, parent, pid, BACKEND_NONE);
 	t->announced = true;
 	t->extra_stops = TASK_EXTRA_UNKNOWN;
 	birth_start(t);

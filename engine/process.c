@@ -89,28 +89,27 @@ static void attached(void *arg, pid_t tid)
 	t->announced = true;
 }
 
-static const struct task *living_task(const struct process *p)
+/* A task of it that has its memory yet. */
+static pid_t living_tid(const struct process *p)
 {
 	list_for_each (&p->tasks, node, after) {
 		const struct task *t = list_entry(node, struct task, in_process);
 
 		if (!task_has_left(t))
-			return t;
+			return t->tid;
 	}
-	return NULL;
+	return p->pid;
 }
 
-/* Others that are traced may have the same memory, and then it is full of their traps. */
-static void find_space(struct process *p)
+void process_find_space(struct process *p)
 {
-	const struct backend_ops *ops = p->engine->backend->ops;
-	const struct task *t = living_task(p), *u;
+	struct backend *b = p->engine->backend;
+	pid_t tid = living_tid(p);
 	struct process *q;
 	size_t at = 0;
 
-	while (t != NULL && (q = map_walk(&p->engine->processes, &at)) != NULL) {
-		u = q->space != p->space ? living_task(q) : NULL;
-		if (u == NULL || ops->same_memory(p->engine->backend, t->tid, u->tid) <= 0)
+	while ((q = map_walk(&p->engine->processes, &at)) != NULL) {
+		if (q->space == p->space || b->ops->same_memory(b, tid, living_tid(q)) <= 0)
 			continue;
 		space_enter(q->space, p);
 		return;
@@ -147,7 +146,7 @@ int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tra
 	}
 	p->partial = false;
 	if (is_new)
-		find_space(p);
+		process_find_space(p);
 	if (p->mem_read < 0)
 		process_open_memory(p, process_any_tid(p));
 	*out = p;

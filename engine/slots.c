@@ -135,9 +135,7 @@ static void unmapped(struct task *t, int error, int64_t result, void *arg)
 /* Others may still be in a slot, or come back to one. */
 static bool is_last(const struct task *t)
 {
-	const struct space *s = t->process->space;
-
-	return t->process->task_count == 1 && s->processes.next == s->processes.prev;
+	return t->process->task_count == 1 && !space_is_shared(t->process->space);
 }
 
 /* A session may yet come: what it plants gets slots anew. */

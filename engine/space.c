@@ -29,6 +29,11 @@ struct space *space_new(struct engine *e)
 	return s;
 }
 
+bool space_is_shared(const struct space *s)
+{
+	return s->processes.next != s->processes.prev;
+}
+
 bool space_has_traps(const struct space *s)
 {
 	return sites_count(&s->table) != 0;
@@ -318,16 +323,27 @@ void space_wake_all(struct engine *e)
 	}
 }
 
+static void clean_of(const struct space *s, pid_t tid)
+{
+	struct trap_site *site;
+	size_t at = 0;
+
+	while ((site = map_walk(&s->sites, &at)) != NULL)
+		clean_task(s->engine->backend, tid, -1, site);
+}
+
 void space_of_orphan(struct engine *e, pid_t tid)
 {
-	list_for_each (&e->ghosts, node, after) {
-		struct space *s = list_entry(node, struct space, in_wakes);
-		struct trap_site *site;
-		size_t at = 0;
+	struct backend *b = e->backend;
+	struct process *p;
+	size_t at = 0;
 
-		while ((site = map_walk(&s->sites, &at)) != NULL)
-			clean_task(e->backend, tid, -1, site);
-	}
+	list_for_each (&e->ghosts, node, after)
+		clean_of(list_entry(node, struct space, in_wakes), tid);
+	/* Its parent may have left others behind in that memory. */
+	while ((p = map_walk(&e->processes, &at)) != NULL)
+		if (p->space->used && b->ops->same_memory(b, tid, process_any_tid(p)) == 0)
+			clean_of(p->space, tid);
 }
 
 /* Areas are copied by fork() with all that is in them. */
@@ -355,6 +371,11 @@ void space_of_child(struct process *child, struct process *parent, enum backend_
 	if (same > 0 || (same < 0 && kind == BACKEND_VFORK)) {
 		space_enter(from, child);
 		return;
+	}
+	if (kind == BACKEND_NONE) { /* the parent may have left that memory meanwhile */
+		process_find_space(child);
+		if (space_is_shared(child->space))
+			return;
 	}
 	while ((site = map_walk(&from->sites, &at)) != NULL)
 		clean(child, site);

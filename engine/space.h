@@ -55,6 +55,8 @@ struct trap_site {
 };
 
 struct space *space_new(struct engine *e);
+/* Whether more than one process has it. */
+bool space_is_shared(const struct space *s);
 /* Whether there is a trap in it. */
 bool space_has_traps(const struct space *s);
 /* @p has other memory by now, or none: space_enter() follows. */
@@ -63,7 +65,7 @@ void space_leave(struct process *p);
 void space_enter(struct space *s, struct process *p);
 /*
  * The space of a new process: its parent's, if they share it, else one of its own, in which
- * no trap of the parent is left.
+ * no trap of the parent is left. @kind NONE: nobody has told of it.
  */
 void space_of_child(struct process *child, struct process *parent, enum backend_kind kind);
 

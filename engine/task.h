@@ -9,6 +9,8 @@ struct process *process_by_pid(struct engine *e, pid_t pid);
 struct process *process_new(struct engine *e, pid_t pid);
 /* Attaches all of @pid; see backend_ops.attach for errors. */
 int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tracer);
+/* Others that are traced may have the same memory, and then it is full of their traps. */
+void process_find_space(struct process *p);
 /* Works out what all sessions together want; interrupts tasks that must change course. */
 void process_interests(struct process *p);
 /* No session covers it any more. */

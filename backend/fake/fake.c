@@ -99,6 +99,8 @@ static int next(struct backend *b, struct backend_event *ev, uint64_t deadline)
 		t->tid = 0;
 		return 1;
 	}
+	if (ev->kind == BACKEND_EXEC)
+		fake_leave_memory(f, t->pid);
 	/* What the old program's memory files write does not get here. */
 	if (ev->kind == BACKEND_EXEC && f->exec_clears && fake_memory(f, t->pid) != NULL)
 		memset(fake_memory(f, t->pid), 0, FAKE_MEMORY);
@@ -317,9 +319,12 @@ static bool in_sequence(struct backend *b, pid_t tid, uint64_t pc)
 
 static int same_memory(struct backend *b, pid_t one, pid_t other)
 {
-	(void)one;
-	(void)other;
-	return fake_of(b)->same_memory;
+	struct fake *f = fake_of(b);
+	const struct fake_task *t = fake_task(f, one), *u = fake_task(f, other);
+
+	if (t == NULL || u == NULL)
+		return -ESRCH;
+	return f->same_memory || fake_shares(f, t->pid, u->pid);
 }
 
 static int mask_get(struct backend *b, pid_t tid, uint64_t *mask)

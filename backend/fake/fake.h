@@ -56,6 +56,7 @@ enum fake_op {
 struct fake_task {
 	pid_t tid, pid; /* tid 0: free */
 	pid_t parent;	/* process */
+	int memory;	/* which it has: at first its own, its pid */
 	bool attached, stands;
 	unsigned extra_stops;
 	bool exited;		     /* a leader that others outlive */
@@ -83,7 +84,7 @@ struct fake_task {
 };
 
 struct fake_memory {
-	pid_t pid;
+	int id;
 	uint8_t bytes[FAKE_MEMORY];
 };
 
@@ -112,7 +113,8 @@ struct fake {
 	} failures[FAKE_OPS];
 	enum backend_disposition dispositions[65];
 	pid_t tracer;	  /* not 0: another tracer has everything */
-	int same_memory;  /* what same_memory() will say */
+	bool same_memory; /* what same_memory() will say of any two */
+	int last_memory;  /* of a program that has left another's; below 0 */
 	bool exec_clears; /* a new program finds its memory empty */
 	bool answers;	  /* interrupt() makes the task stop by itself */
 	int epoll;	  /* the fds watched */
@@ -125,8 +127,13 @@ struct fake *fake_new(void);
 /* A task that lives, and is not attached. NULL: no memory. */
 struct fake_task *fake_add(struct fake *f, pid_t pid, pid_t tid);
 struct fake_task *fake_task(struct fake *f, pid_t tid);
-/* Memory of a process, FAKE_MEMORY bytes. */
+/* Memory of a process, FAKE_MEMORY bytes; NULL: there is no more. */
 uint8_t *fake_memory(struct fake *f, pid_t pid);
+
+/* Whether both processes have the same. */
+bool fake_shares(const struct fake *f, pid_t one, pid_t other);
+/* What an exec does: @pid has memory of its own from now on. */
+void fake_leave_memory(struct fake *f, pid_t pid);
 
 /* What the kernel will report next. */
 void fake_push(struct fake *f, const struct backend_event *ev);

@@ -11,6 +11,9 @@ __attribute__((format(printf, 2, 3))) void fake_complain(struct fake *f, const c
 /* The attached task, standing as @stands says; complains otherwise. */
 struct fake_task *fake_expect(struct fake *f, pid_t tid, bool stands, const char *what);
 
+/* The number of a process's memory. */
+int fake_memory_of(const struct fake *f, pid_t pid);
+
 /* look.c: reading and changing what stands. */
 int fake_syscall_get(struct backend *b, pid_t tid, struct backend_syscall *call);
 int fake_syscall_set(struct backend *b, pid_t tid, const struct backend_syscall *call);

@@ -243,23 +243,67 @@ unsigned fake_kernel_hits(struct backend *b, pid_t tid)
 	return hits;
 }
 
-uint8_t *fake_memory(struct fake *f, pid_t pid)
+int fake_memory_of(const struct fake *f, pid_t pid)
 {
-	int free_slot = -1;
+	for (int i = 0; i < f->top; i++)
+		if (f->tasks[i].tid && f->tasks[i].pid == pid && f->tasks[i].memory)
+			return f->tasks[i].memory;
+	return pid;
+}
 
+bool fake_shares(const struct fake *f, pid_t one, pid_t other)
+{
+	return fake_memory_of(f, one) == fake_memory_of(f, other);
+}
+
+static bool is_used(const struct fake *f, int id)
+{
+	for (int i = 0; i < f->top; i++)
+		if (f->tasks[i].tid && f->tasks[i].memory == id)
+			return true;
+	return false;
+}
+
+void fake_leave_memory(struct fake *f, pid_t pid)
+{
+	int id = fake_memory_of(f, pid);
+
+	for (int i = 0; i < f->top; i++)
+		if (f->tasks[i].pid == pid)
+			f->tasks[i].memory = 0;
+	if (is_used(f, id))
+		id = --f->last_memory;
+	for (int i = 0; i < f->top; i++)
+		if (f->tasks[i].pid == pid)
+			f->tasks[i].memory = id;
+}
+
+static int new_memory(struct fake *f)
+{
 	for (int i = 0; i < FAKE_TASKS; i++) {
 		if (f->memory[i] == NULL)
-			free_slot = free_slot < 0 ? i : free_slot;
-		else if (f->memory[i]->pid == pid)
-			return f->memory[i]->bytes;
+			f->memory[i] = calloc(1, sizeof **f->memory);
+		else if (is_used(f, f->memory[i]->id))
+			continue;
+		else
+			memset(f->memory[i], 0, sizeof **f->memory);
+		return f->memory[i] ? i : -1;
 	}
-	if (free_slot < 0)
+	return -1;
+}
+
+uint8_t *fake_memory(struct fake *f, pid_t pid)
+{
+	int id = fake_memory_of(f, pid), i;
+
+	for (i = 0; i < FAKE_TASKS && f->memory[i] != NULL; i++)
+		if (f->memory[i]->id == id)
+			return f->memory[i]->bytes;
+	i = new_memory(f);
+	if (i < 0)
 		return NULL;
-	f->memory[free_slot] = calloc(1, sizeof **f->memory);
-	if (f->memory[free_slot] == NULL)
-		return NULL;
-	f->memory[free_slot]->pid = pid;
-	return f->memory[free_slot]->bytes;
+	f->memory[i]->id = id;
+	return f->memory[i]->bytes;
 }
 
 int fake_memory_open(struct backend *b, pid_t pid, bool writable)

@@ -31,7 +31,9 @@ struct fake_task *fake_add(struct fake *f, pid_t pid, pid_t tid)
 			return NULL;
 		f->top++;
 	}
-	f->tasks[i] = (struct fake_task){ .tid = tid, .pid = pid, .arch = 1 };
+	f->tasks[i] = (struct fake_task){
+		.tid = tid, .pid = pid, .arch = 1, .memory = fake_memory_of(f, pid)
+	};
 	return &f->tasks[i];
 }
 

@@ -9,7 +9,7 @@ static struct client *vforked(struct stage *st)
 {
 	struct client *c = with_tree(st);
 
-	st->kernel->same_memory = 1;
+	st->kernel->same_memory = true;
 	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
 	settle(st);
 	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
@@ -46,7 +46,7 @@ static void a_parents_trap_goes_from_its_childs_memory_when_it_dies(void **state
 	struct stage *st = *state;
 	struct client *c = client_attached(st);
 
-	st->kernel->same_memory = 1;
+	st->kernel->same_memory = true;
 	must_set(c, (struct wire_break){ .addr = AT });
 	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
 	settle(st);
@@ -65,7 +65,7 @@ static void a_parents_trap_goes_from_its_childs_memory_when_it_dies(void **state
 /* Whom a trap of its memory would kill, if it were left alone. */
 static void child_in_the_same_memory(struct stage *st, enum backend_kind kind)
 {
-	st->kernel->same_memory = 1;
+	st->kernel->same_memory = true;
 	st->kernel->answers = true;
 	fake_push_child(st->kernel, PID, kind, CHILD);
 	settle(st);
@@ -91,7 +91,7 @@ static void a_child_of_vfork_is_left_alone_as_long_as_there_are_no_traps(void **
 	granted(c, CLEAR, clear, .id = id);
 	assert_false(fake_task(st->kernel, CHILD)->attached);
 	/* It may have called exec since: then it is no business of ours. */
-	st->kernel->same_memory = 0;
+	st->kernel->same_memory = false;
 	must_set(c, (struct wire_break){ .addr = AT });
 	assert_false(fake_task(st->kernel, CHILD)->attached);
 	/* This one has, as its parent runs again. */
@@ -136,7 +136,7 @@ static void who_is_attached_by_itself_has_the_traps_of_its_memory(void **state)
 	struct client *a = client_attached(st), *b;
 
 	fake_add(st->kernel, CHILD, CHILD);
-	st->kernel->same_memory = 1;
+	st->kernel->same_memory = true;
 	must_set(a, (struct wire_break){ .addr = AT });
 	b = client_attached_as(st, (struct wire_attach){ .pid = CHILD });
 	subscribe_signals(b, ~0ull, COTRACE_NOTE);
@@ -159,7 +159,7 @@ static void a_trap_lifted_for_an_exec_is_lowered_in_the_parent(void **state)
 	struct stage *st = *state;
 	struct client *c = client_attached(st);
 
-	st->kernel->same_memory = 1;
+	st->kernel->same_memory = true;
 	must_set(c, (struct wire_break){ .addr = AT });
 	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
 	settle(st);

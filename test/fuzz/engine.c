@@ -63,6 +63,7 @@ static void settle(struct world *w)
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
 	check_engine(w->engine, w->kernel.fake);
+	kernel_check_alone(&w->kernel);
 }
 
 static void hang_up(struct client *c)
@@ -365,6 +366,8 @@ static void fail_something(struct world *w)
 	unsigned which = input_below(&w->in, sizeof failures / sizeof *failures);
 
 	fake_fail(w->kernel.fake, failures[which].op, failures[which].error, 1);
+	if (failures[which].op == FAKE_ATTACH)
+		kernel_excuse(&w->kernel);
 }
 
 static void step(struct world *w)

@@ -114,6 +114,7 @@ static void fork_event(struct kernel *k, struct fake_task *t)
 	/* The child may have died already. */
 	ev.child.tid = kt->child;
 	fake_push(k->fake, &ev);
+	kt->awaited = kt->fork_kind == BACKEND_VFORK ? kt->child : 0;
 	kt->child = 0;
 	kt->in_call = true; /* its exit comes next */
 }
@@ -124,19 +125,22 @@ static void begin_fork(struct kernel *k, struct fake_task *t, struct input *in)
 	static const enum backend_kind kinds[] = { BACKEND_FORK, BACKEND_VFORK, BACKEND_CLONE };
 	struct kernel_task *kt = facts(k, t);
 	struct fake_task *child;
+	unsigned bits;
 
 	if (population(k) >= TASKS_MAX)
 		return;
 	kt->fork_kind = kinds[input_below(in, 3)];
+	bits = input_byte(in);
 	kt->child = ++k->last_tid;
 	child = fake_add(k->fake, kt->fork_kind == BACKEND_CLONE ? t->pid : kt->child, kt->child);
 	child->attached = true;
 	child->parent = t->pid;
-	if (child->pid != t->pid && fake_memory(k->fake, child->pid) &&
-	    fake_memory(k->fake, t->pid))
+	if (kt->fork_kind == BACKEND_VFORK || (bits & 2)) /* CLONE_VM without CLONE_THREAD */
+		child->memory = t->memory;
+	else if (fake_memory(k->fake, child->pid) && fake_memory(k->fake, t->pid))
 		memcpy(fake_memory(k->fake, child->pid), fake_memory(k->fake, t->pid), FAKE_MEMORY);
 	facts(k, child)->newborn = true;
-	if (input_byte(in) & 1)
+	if (bits & 1)
 		fork_event(k, t);
 }
 
@@ -231,15 +235,73 @@ static void touch(struct kernel *k, struct fake_task *t, struct input *in)
 		       d->kind == BACKEND_DEBUG_EXECUTE ? d->addr : KERNEL_PLACE(which));
 }
 
+static bool has_trap(struct kernel *k, pid_t pid)
+{
+	const uint8_t *memory = fake_memory(k->fake, pid);
+
+	for (unsigned place = 0; memory != NULL && place < KERNEL_PLACES; place++)
+		if (memory[2 * place] == KERNEL_TRAP)
+			return true;
+	return false;
+}
+
 void kernel_check_clean(struct kernel *k)
 {
 	for (int i = 0; i < k->fake->top; i++) {
 		const struct fake_task *t = &k->fake->tasks[i];
-		const uint8_t *memory = t->tid ? fake_memory(k->fake, t->pid) : NULL;
 
-		for (unsigned place = 0; memory != NULL && place < KERNEL_PLACES; place++)
-			FUZZ_CHECK(memory[2 * place] != KERNEL_TRAP);
+		FUZZ_CHECK(t->tid == 0 || !has_trap(k, t->pid));
 	}
+}
+
+/* The engine has somebody else in that memory. */
+static bool is_in_traced_memory(struct kernel *k, const struct fake_task *t)
+{
+	for (int i = 0; i < k->fake->top; i++) {
+		const struct fake_task *o = &k->fake->tasks[i];
+
+		if (o->tid && o->attached && o->memory == t->memory && !facts(k, o)->zombie)
+			return true;
+	}
+	return false;
+}
+
+void kernel_check_alone(struct kernel *k)
+{
+	for (int i = 0; i < k->fake->top; i++) {
+		const struct fake_task *t = &k->fake->tasks[i];
+
+		if (t->tid == 0 || t->attached || facts(k, t)->zombie)
+			continue;
+		if (!is_in_traced_memory(k, t))
+			facts(k, t)->unknown = true;
+		FUZZ_CHECK(facts(k, t)->unknown || !has_trap(k, t->pid));
+	}
+}
+
+void kernel_excuse(struct kernel *k)
+{
+	for (int i = 0; i < k->fake->top; i++)
+		if (k->fake->tasks[i].tid)
+			facts(k, &k->fake->tasks[i])->unknown = true;
+}
+
+/* vfork() returns when the child has other memory. One that nobody traces calls exec now. */
+static void act_in_vfork(struct kernel *k, struct fake_task *t, unsigned what, struct input *in)
+{
+	struct kernel_task *kt = facts(k, t);
+	const struct fake_task *child = fake_task(k->fake, kt->awaited);
+
+	if (child != NULL && !facts(k, child)->zombie && child->memory == t->memory) {
+		if (what == 13)
+			kill_process(k, t->pid, in);
+		else if (!child->attached)
+			fake_leave_memory(k->fake, child->pid);
+		return;
+	}
+	kt->awaited = 0;
+	kt->in_call = true;
+	fake_push_kind(k->fake, t->tid, BACKEND_VFORK_DONE);
 }
 
 /* One that makes a call for the engine does nothing else, but can be killed. */
@@ -278,6 +340,8 @@ static bool go_on(struct kernel *k, struct fake_task *t, unsigned what, struct i
 		fork_event(k, t);
 	} else if (kt->exiting) {
 		die(k, t, SIGKILL);
+	} else if (kt->awaited) {
+		act_in_vfork(k, t, what, in);
 	} else if (t->called_at != BACKEND_NONE) {
 		act_in_call(k, t, what, in);
 	} else if (t->how == BACKEND_LISTEN && kt->job_stopped) {
@@ -346,8 +410,7 @@ static void act(struct kernel *k, struct fake_task *t, struct input *in)
 		exec(k, t);
 		break;
 	case 11:
-		fake_push_kind(k->fake, t->tid,
-			       input_byte(in) & 1 ? BACKEND_VFORK_DONE : BACKEND_SPURIOUS);
+		fake_push_kind(k->fake, t->tid, BACKEND_SPURIOUS);
 		break;
 	case 12:
 		begin_exit(k, t, in);

@@ -16,7 +16,9 @@
 struct kernel_task {
 	pid_t tid; /* whose facts these are */
 	bool in_call, filtered, newborn, exiting, zombie, job_stopped;
-	pid_t child; /* its fork is not reported yet */
+	bool unknown;  /* the engine cannot know that its memory is that of a target */
+	pid_t awaited; /* vfork() waits for it */
+	pid_t child;   /* its fork is not reported yet */
 	enum backend_kind fork_kind;
 	struct backend_syscall call;
 };
@@ -33,6 +35,10 @@ void kernel_init(struct kernel *k, struct fake *f);
 void kernel_step(struct kernel *k, struct input *in);
 /* No fork stays unreported for as long as a second. */
 void kernel_report_forks(struct kernel *k);
+/* Nobody is left alone with a trap in its memory. */
+void kernel_check_alone(struct kernel *k);
+/* An attach is to fail: of some that may be the consequence. */
+void kernel_excuse(struct kernel *k);
 /* No trap is left in any memory. */
 void kernel_check_clean(struct kernel *k);
 /* Everybody is about to do what was asked of it: forks are reported, interrupts heeded. */
