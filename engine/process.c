@@ -337,13 +337,21 @@ static void take_in(struct engine *e, pid_t pid)
 		process_release_guests(p->space); /* it may have an exec behind it */
 }
 
+void process_keep_guests(struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		struct process *p = list_entry(node, struct process, in_space);
+
+		if (p->partial && list_empty(&p->covers) && is_guest(p))
+			take_in(s->engine, p->pid);
+	}
+}
+
 void process_gather(struct space *s)
 {
 	list_for_each (&s->processes, node, after) {
 		struct process *p = list_entry(node, struct process, in_space);
 
-		if (p->partial)
-			take_in(s->engine, p->pid);
 		list_for_each (&p->tasks, at, next) {
 			const struct task *t = list_entry(at, struct task, in_process);
 

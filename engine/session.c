@@ -120,6 +120,7 @@ int session_cover(struct session *s, struct process *p)
 	s->attached = true;
 	list_for_each (&p->tasks, node, after)
 		list_entry(node, struct task, in_process)->detaching = false;
+	process_keep_guests(p->space);
 	return 0;
 }
 

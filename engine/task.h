@@ -17,6 +17,8 @@ void process_interests(struct process *p);
 void process_release(struct process *p);
 /* Those in @s that no session covers may have no reason to stay any more. */
 void process_release_guests(struct space *s);
+/* A session covers one of @s now: those who are being let go stay. */
+void process_keep_guests(struct space *s);
 /* The first trap is about to be planted in @s: nobody who runs in it may be left alone. */
 void process_gather(struct space *s);
 void process_release_all(struct engine *e);

@@ -63,7 +63,7 @@ static void settle(struct world *w)
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
 	check_engine(w->engine, w->kernel.fake);
-	kernel_check_alone(&w->kernel);
+	kernel_check_alone(&w->kernel, w->engine);
 }
 
 static void hang_up(struct client *c)

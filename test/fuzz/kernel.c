@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "engine/task.h"
+
 #define TASKS_MAX 24 /* more show nothing new */
 
 static struct kernel_task *facts(struct kernel *k, const struct fake_task *t)
@@ -254,26 +256,27 @@ void kernel_check_clean(struct kernel *k)
 	}
 }
 
-/* The engine has somebody else in that memory. */
-static bool is_in_traced_memory(struct kernel *k, const struct fake_task *t)
+/* A session covers somebody else in that memory. */
+static bool is_in_covered_memory(struct kernel *k, struct engine *e, const struct fake_task *t)
 {
 	for (int i = 0; i < k->fake->top; i++) {
 		const struct fake_task *o = &k->fake->tasks[i];
+		const struct process *p = o->tid ? process_by_pid(e, o->pid) : NULL;
 
-		if (o->tid && o->attached && o->memory == t->memory && !facts(k, o)->zombie)
+		if (p != NULL && !list_empty(&p->covers) && o->memory == t->memory)
 			return true;
 	}
 	return false;
 }
 
-void kernel_check_alone(struct kernel *k)
+void kernel_check_alone(struct kernel *k, struct engine *e)
 {
 	for (int i = 0; i < k->fake->top; i++) {
 		const struct fake_task *t = &k->fake->tasks[i];
 
 		if (t->tid == 0 || t->attached || facts(k, t)->zombie)
 			continue;
-		if (!is_in_traced_memory(k, t))
+		if (!is_in_covered_memory(k, e, t)) /* it was let go, if it ever was known */
 			facts(k, t)->unknown = true;
 		FUZZ_CHECK(facts(k, t)->unknown || !has_trap(k, t->pid));
 	}

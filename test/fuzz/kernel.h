@@ -4,6 +4,7 @@
 #define TEST_FUZZ_KERNEL_H
 
 #include "backend/fake/fake.h"
+#include "engine/engine.h"
 #include "test/fuzz/fuzz.h"
 
 #define KERNEL_PID 100
@@ -36,7 +37,7 @@ void kernel_step(struct kernel *k, struct input *in);
 /* No fork stays unreported for as long as a second. */
 void kernel_report_forks(struct kernel *k);
 /* Nobody is left alone with a trap in its memory. */
-void kernel_check_alone(struct kernel *k);
+void kernel_check_alone(struct kernel *k, struct engine *e);
 /* An attach is to fail: of some that may be the consequence. */
 void kernel_excuse(struct kernel *k);
 /* No trap is left in any memory. */
