@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* What is mapped where, as /proc/PID/maps tells. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "backend/ptrace/internal.h"
+#include "base/fd.h"
 
 #define LOWEST 0x10000u /* vm.mmap_min_addr as distributions have it */
 
@@ -42,18 +45,53 @@ static bool next_mapping(FILE *f, struct mapping *m)
 	return false;
 }
 
-bool maps_may_plant(struct backend *base, pid_t tid, uint64_t at)
+/* As <linux/fs.h> has them since Linux 6.11. */
+struct maps_query {
+	uint64_t size, flags, addr;
+	uint64_t from, to, found, page_size, offset, inode;
+	uint32_t dev_major, dev_minor, name_size, build_id_size;
+	uint64_t name_addr, build_id_addr;
+};
+
+#define MAPS_QUERY _IOWR('f', 17, struct maps_query)
+#define MAPS_EXECUTABLE 4u
+#define MAPS_SHARED 8u
+
+/* Whether the kernel can tell without listing all; then *@may is the answer. */
+static bool query_may_plant(pid_t tid, uint64_t at, bool *may)
+{
+	struct maps_query q = { .size = sizeof q, .addr = at };
+	char path[40];
+	int fd, r;
+
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	r = fd < 0 ? -1 : ioctl(fd, MAPS_QUERY, &q);
+	*may = r == 0 && (q.found & (MAPS_EXECUTABLE | MAPS_SHARED)) == MAPS_EXECUTABLE;
+	r = r < 0 ? -errno : 0;
+	fd_close(fd);
+	return r == 0 || r == -ENOENT;
+}
+
+static bool list_may_plant(pid_t tid, uint64_t at)
 {
 	FILE *f = open_maps(tid);
 	struct mapping m;
 	bool found = false;
 
-	(void)base;
 	while (f != NULL && !found && next_mapping(f, &m) && m.from <= at)
 		found = at < m.to && m.flags[2] == 'x' && m.flags[3] == 'p';
 	if (f != NULL)
 		fclose(f);
 	return found;
+}
+
+bool maps_may_plant(struct backend *base, pid_t tid, uint64_t at)
+{
+	bool may;
+
+	(void)base;
+	return query_may_plant(tid, at, &may) ? may : list_may_plant(tid, at);
 }
 
 /* The free place between @from and @to that is nearest to @at, and so near that @best loses. */
