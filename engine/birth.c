@@ -231,6 +231,18 @@ void birth_cut_short(struct task *parent)
 	birth_announced(parent);
 }
 
+/* Nobody knows its parent any more, but it may have the memory of somebody who is known. */
+static void place_by_memory(struct task *t, pid_t pid)
+{
+	struct process *p = process_new(t->engine, pid);
+
+	if (p == NULL)
+		return;
+	process_find_space(p);
+	if (!space_is_shared(p->space) || task_join_process(t, p) < 0)
+		process_discard(p);
+}
+
 static void take_in(struct task *t)
 {
 	struct engine *e = t->engine;
@@ -248,6 +260,8 @@ static void take_in(struct task *t)
 	space_of_orphan(e, t->tid);
 	if (pid > 0)
 		place(t, parent, pid, BACKEND_NONE);
+	if (pid > 0 && parent == NULL && process_by_pid(e, pid) == NULL)
+		place_by_memory(t, pid);
 	t->announced = true;
 	t->extra_stops = TASK_EXTRA_UNKNOWN;
 	birth_start(t);
