@@ -48,8 +48,12 @@ static int grow(struct map *m)
 
 int map_put(struct map *m, uint64_t key, void *value)
 {
-	struct map_slot *slot;
+	struct map_slot *slot = m->count ? find(m, key) : NULL;
 
+	if (slot != NULL && slot->key) {
+		slot->value = value;
+		return 0;
+	}
 	if (m->count * 2 >= m->capacity) {
 		int r = grow(m);
 
@@ -57,8 +61,7 @@ int map_put(struct map *m, uint64_t key, void *value)
 			return r;
 	}
 	slot = find(m, key);
-	if (slot->key == 0)
-		m->count++;
+	m->count++;
 	*slot = (struct map_slot){ key, value };
 	return 0;
 }

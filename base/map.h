@@ -20,7 +20,7 @@ struct map {
 
 void map_deinit(struct map *m);
 void *map_get(const struct map *m, uint64_t key);
-/* Adds or replaces. Returns 0 or -ENOMEM. */
+/* Adds or replaces. Returns 0, or -ENOMEM when it cannot add. */
 int map_put(struct map *m, uint64_t key, void *value);
 /* Returns what was there, or NULL. */
 void *map_take(struct map *m, uint64_t key);

@@ -24,6 +24,42 @@ static void free_expressions(struct breakpoint *b)
 		expression_free(&b->values[i]);
 }
 
+static struct breakpoint *by_id(const struct session *s, uint64_t id)
+{
+	return id ? map_get(&s->breakpoints_by_id, id) : NULL;
+}
+
+static int enlist(struct breakpoint *b)
+{
+	struct session *s = b->session;
+	struct breakpoint *namesake = by_id(s, b->id);
+
+	list_init(&b->namesakes);
+	if (namesake != NULL)
+		list_append(&namesake->namesakes, &b->namesakes);
+	else if (map_put(&s->breakpoints_by_id, b->id, b) < 0)
+		return -ENOMEM;
+	list_append(&s->breakpoints, &b->in_session);
+	list_append(&b->process->breakpoints, &b->in_process);
+	s->breakpoint_count++;
+	return 0;
+}
+
+static void delist(struct breakpoint *b)
+{
+	struct session *s = b->session;
+
+	if (list_empty(&b->namesakes))
+		map_take(&s->breakpoints_by_id, b->id);
+	else if (by_id(s, b->id) == b) /* replacing takes no memory */
+		map_put(&s->breakpoints_by_id, b->id,
+			list_entry(b->namesakes.next, struct breakpoint, namesakes));
+	list_remove(&b->namesakes);
+	list_remove(&b->in_session);
+	list_remove(&b->in_process);
+	s->breakpoint_count--;
+}
+
 /* Leaves its site, which loses its trap when nobody else wants it. */
 static void leave_site(struct breakpoint *b)
 {
@@ -41,11 +77,9 @@ void break_remove(struct breakpoint *b)
 {
 	leave_site(b);
 	watch_leave(b);
-	list_remove(&b->in_session);
-	list_remove(&b->in_process);
+	delist(b);
 	if (b->flags & COTRACE_BREAK_REPLANT)
 		process_interests(b->process);
-	b->session->breakpoint_count--;
 	list_for_each (&b->process->tasks, node, after) {
 		struct task *t = list_entry(node, struct task, in_process);
 
@@ -151,7 +185,7 @@ static struct breakpoint *copy_of(const struct breakpoint *b)
 	if (c == NULL)
 		return NULL;
 	*c = *b;
-	c->in_session = c->in_process = c->in_site = (struct list){ 0 };
+	c->in_session = c->in_process = c->in_site = c->namesakes = (struct list){ 0 };
 	c->site = NULL;
 	c->watch = NULL;
 	c->pending = false;
@@ -166,13 +200,6 @@ static struct breakpoint *copy_of(const struct breakpoint *b)
 	free_expressions(c);
 	free(c);
 	return NULL;
-}
-
-static void enlist(struct breakpoint *b)
-{
-	list_append(&b->session->breakpoints, &b->in_session);
-	list_append(&b->process->breakpoints, &b->in_process);
-	b->session->breakpoint_count++;
 }
 
 static int join(struct breakpoint *b)
@@ -194,7 +221,11 @@ void break_inherit(struct process *child, const struct process *parent)
 			return;
 		c->process = child;
 		c->hits = 0;
-		enlist(c);
+		if (enlist(c) < 0) {
+			free_expressions(c);
+			free(c);
+			return;
+		}
 		if (join(c) < 0 && (watch_is(c->kind) || !(c->flags & COTRACE_BREAK_REPLANT)))
 			break_remove(c);
 	}
@@ -263,7 +294,10 @@ static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64
 				  .ignore = m->ignore };
 	b->id = ++p->engine->last_breakpoint;
 	b->pending = watch_is(b->kind) && !(rq->header->flags & WIRE_REQUEST_NO_REPLY);
-	enlist(b);
+	if (enlist(b) < 0) {
+		free(b);
+		return -ENOMEM;
+	}
 	r = take_expressions(rq, m, b);
 	sigtrap_look(p);
 	if (r == 0)
@@ -276,17 +310,6 @@ static int set_breakpoint(struct request *rq, const struct wire_break *m, uint64
 	else if (b->flags & COTRACE_BREAK_REPLANT)
 		process_interests(p);
 	return r;
-}
-
-static struct breakpoint *by_id(struct session *s, uint64_t id)
-{
-	list_for_each (&s->breakpoints, node, after) {
-		struct breakpoint *b = list_entry(node, struct breakpoint, in_session);
-
-		if (b->id == id)
-			return b;
-	}
-	return NULL;
 }
 
 int break_effective(struct session *s, uint64_t id)

@@ -12,6 +12,7 @@ struct breakpoint {
 	struct list in_session, in_process;
 	struct list in_site; /* SOFTWARE, and there is memory */
 	uint64_t id;
+	struct list namesakes; /* a ring: children that have inherited it have it under its id */
 	struct session *session;
 	struct process *process;
 	struct trap_site *site; /* SOFTWARE */

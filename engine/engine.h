@@ -298,6 +298,7 @@ struct session {
 	bool wants_syscalls;
 	struct list breakpoints;
 	size_t breakpoint_count;
+	struct map breakpoints_by_id; /* one of each ring */
 	struct list conditions; /* for system calls */
 	struct map captures;	/* (arch, nr, phase) -> struct capture_set */
 

@@ -378,6 +378,7 @@ void session_free(struct session *s)
 	for (size_t i = 0; i < s->captures.capacity; i++)
 		free(s->captures.slots[i].value);
 	map_deinit(&s->captures);
+	map_deinit(&s->breakpoints_by_id);
 	conditions_free(s);
 	queue_deinit(&s->queue);
 	map_take(&s->engine->sessions_by_id, s->id);

@@ -403,45 +403,56 @@ int space_read_all(struct task *t, uint64_t at, void *buf, size_t size)
 	return space_read(t, at, buf, size) == (ssize_t)size ? 0 : -EFAULT;
 }
 
-/* Whether the byte @i of the site's trap is the byte *@where of what lies at @at. */
-static bool is_in(const struct trap_site *site, unsigned i, uint64_t at, size_t size, size_t *where)
+/* The planted sites that have bytes in @size at @at, one after another. */
+struct overlap {
+	const struct space *space;
+	uint64_t at;
+	size_t size, index;
+};
+
+static struct overlap overlap_with(const struct space *s, uint64_t at, size_t size)
 {
-	*where = (size_t)(site->addr + i - at);
-	return site->planted && i < site->code->trap_size && *where < size;
+	uint64_t from = at < SITE_BYTES_MAX ? 0 : at - SITE_BYTES_MAX + 1;
+
+	return (struct overlap){ s, at, size, sites_find(&s->table, from) };
+}
+
+static struct trap_site *next_overlap(struct overlap *o)
+{
+	const struct sites *table = &o->space->table;
+	struct site record;
+
+	if (o->size == 0 || table->table == NULL ||
+	    !sites_get(table->table, table->size, o->index, &record) ||
+	    (record.addr > o->at && record.addr - o->at >= o->size))
+		return NULL;
+	o->index++;
+	return space_site(o->space, record.addr);
 }
 
 /* Puts the traps into what is to be written. */
 static void weave(const struct space *s, uint64_t at, uint8_t *buf, size_t size)
 {
+	struct overlap o = overlap_with(s, at, size);
 	struct trap_site *site;
-	size_t walk = 0, where;
 
-	while ((site = map_walk(&s->sites, &walk)) != NULL)
-		for (unsigned i = 0; i < sizeof site->original; i++)
-			if (!site->lifted && is_in(site, i, at, size, &where))
-				buf[where] = site->code->trap[i];
+	while ((site = next_overlap(&o)) != NULL)
+		for (unsigned i = 0; i < site->code->trap_size && !site->lifted; i++)
+			if (site->addr + i - at < size)
+				buf[site->addr + i - at] = site->code->trap[i];
 }
 
 /* What was written lies beneath the traps now. */
 static void lay_beneath(struct space *s, uint64_t at, const uint8_t *buf, size_t size)
 {
+	struct overlap o = overlap_with(s, at, size);
 	struct trap_site *site;
-	size_t walk = 0, where;
 
-	while ((site = map_walk(&s->sites, &walk)) != NULL) {
-		bool touched = false;
-
-		for (unsigned i = 0; i < sizeof site->original; i++) {
-			if (!is_in(site, i, at, size, &where))
-				continue;
-			site->original[i] = buf[where];
-			touched = true;
-		}
-		if (touched)
-			sites_insert(&s->table, site->addr, site->original, site->code->trap_size);
-		/* The rest of the instruction may have changed as well. */
-		if (site->addr - at < size || at - site->addr < CODE_INSTRUCTION_MAX)
-			site->moved_valid = false;
+	while ((site = next_overlap(&o)) != NULL) {
+		for (unsigned i = 0; i < site->code->trap_size; i++)
+			if (site->addr + i - at < size)
+				site->original[i] = buf[site->addr + i - at];
+		sites_insert(&s->table, site->addr, site->original, site->code->trap_size);
 	}
 }
 
@@ -451,7 +462,7 @@ ssize_t space_write(struct process *p, uint64_t at, const void *buf, size_t size
 	uint8_t *woven;
 	ssize_t n;
 
-	if (s == NULL || s->sites.count == 0)
+	if (s == NULL || !space_has_traps(s))
 		return space_write_raw(p, at, buf, size);
 	woven = malloc(size + 1);
 	if (woven == NULL)

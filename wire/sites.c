@@ -221,6 +221,11 @@ size_t sites_count(const struct sites *s)
 	return s->table ? atomic_load_explicit(&s->table->count, memory_order_relaxed) : 0;
 }
 
+size_t sites_find(const struct sites *s, uint64_t addr)
+{
+	return s->table ? lower_bound(s->table, sites_count(s), addr) : 0;
+}
+
 void sites_begin(struct sites *s)
 {
 	if (s->updating++ == 0)

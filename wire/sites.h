@@ -90,6 +90,8 @@ struct sites {
 int sites_create(struct sites *s, size_t capacity);
 void sites_destroy(struct sites *s);
 size_t sites_count(const struct sites *s);
+/* The index of the first record at or above @addr, for sites_get(). */
+size_t sites_find(const struct sites *s, uint64_t addr);
 /* These nest. The memory itself is to be changed in between. */
 void sites_begin(struct sites *s);
 void sites_end(struct sites *s);
