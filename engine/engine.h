@@ -299,8 +299,8 @@ struct session {
 	struct list breakpoints;
 	size_t breakpoint_count;
 	struct map breakpoints_by_id; /* one of each ring */
-	struct list conditions; /* for system calls */
-	struct map captures;	/* (arch, nr, phase) -> struct capture_set */
+	struct list conditions;	      /* for system calls */
+	struct map captures;	      /* (arch, nr, phase) -> struct capture_set */
 
 	struct queue queue;
 	struct timer queue_timer;
