@@ -211,7 +211,7 @@ static int check_siginfo(const struct task *t)
 		return -ESRCH;
 	if (!task_stands(t))
 		return -EBUSY;
-	return t->ev.kind == BACKEND_SIGNAL ? 0 : -ENODATA;
+	return t->kind == COTRACE_EVENT_SIGNAL ? 0 : -ENODATA;
 }
 
 void request_siginfo_read(struct request *rq, const struct wire_siginfo_read *m)
