@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* How tasks become tracees: PTRACE_TRACEME, ATTACH, SEIZE, and birth. */
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "compat/internal.h"
+
+#define FORKS (PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE)
+
+/* ---- What the sessions listen to ---- */
+
+static int subscribe_if(struct covered *c, enum cotrace_event_kind kind, uint32_t options,
+			uint32_t before, uint32_t now)
+{
+	if (!(before & options) == !(now & options))
+		return 0;
+	return cotrace_subscribe(c->s, kind, now & options ? COTRACE_STOP : COTRACE_OFF);
+}
+
+static uint32_t options_of_all(const struct covered *c)
+{
+	uint32_t options = 0;
+
+	list_for_each (&c->tracer->tracees, node, after) {
+		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->covered == c && t->state != TRACEE_DEAD)
+			options |= t->options;
+	}
+	return options;
+}
+
+int attach_follow_options(struct covered *c)
+{
+	uint32_t now = options_of_all(c), before = c->options;
+	enum cotrace_mode end = now & PTRACE_O_TRACEEXIT ? COTRACE_STOP : COTRACE_NOTE;
+	int r;
+
+	if (now == before || c->s == NULL)
+		return 0;
+	/* A process that is born by clone() is told as one that is born by fork(). */
+	r = subscribe_if(c, COTRACE_EVENT_FORK, FORKS, before, now);
+	if (r == 0)
+		r = subscribe_if(c, COTRACE_EVENT_VFORK, PTRACE_O_TRACEVFORK, before, now);
+	if (r == 0)
+		r = subscribe_if(c, COTRACE_EVENT_CLONE, PTRACE_O_TRACECLONE, before, now);
+	if (r == 0)
+		r = subscribe_if(c, COTRACE_EVENT_TASK_START, PTRACE_O_TRACECLONE, before, now);
+	if (r == 0)
+		r = subscribe_if(c, COTRACE_EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE, before, now);
+	if (r == 0 && (now ^ before) & PTRACE_O_TRACEEXIT)
+		r = cotrace_subscribe(c->s, COTRACE_EVENT_TASK_EXIT, end);
+	if (r == 0)
+		c->options = now;
+	return r;
+}
+
+int attach_subscribe(struct covered *c)
+{
+	static const struct {
+		enum cotrace_event_kind kind;
+		enum cotrace_mode mode;
+	} always[] = {
+		{ COTRACE_EVENT_EXEC, COTRACE_STOP },
+		{ COTRACE_EVENT_TASK_EXIT, COTRACE_NOTE },
+		{ COTRACE_EVENT_PROCESS_EXIT, COTRACE_NOTE },
+		{ COTRACE_EVENT_JOB_STOP, COTRACE_STOP },
+		{ COTRACE_EVENT_JOB_CONTINUE, COTRACE_NOTE },
+	};
+	int r = cotrace_subscribe_signals(c->s, ~0ull, COTRACE_STOP);
+
+	for (size_t i = 0; r == 0 && i < sizeof always / sizeof always[0]; i++)
+		r = cotrace_subscribe(c->s, always[i].kind, always[i].mode);
+	return r;
+}
+
+/* ---- Covering ---- */
+
+static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
+{
+	struct cotrace_options options = { .size = sizeof options, .flags = COTRACE_CHILD_FDS };
+	struct cotrace *s;
+	int r;
+
+	*out = covered_by_pid(tracer, pid);
+	if (*out != NULL)
+		return 0;
+	r = cotrace_attach_beside(&s, tracer->p->anchor, pid, &options);
+	if (r < 0)
+		return r;
+	*out = covered_new(tracer, pid, s);
+	if (*out == NULL) {
+		cotrace_close(s);
+		return -ENOMEM;
+	}
+	return attach_subscribe(*out);
+}
+
+/* The session's id of a task, and how it stands. */
+static int find_task(struct covered *c, pid_t tid, struct cotrace_task_info *info)
+{
+	struct cotrace_task_info some[64], *v = some;
+	int n = cotrace_tasks(c->s, v, 64), r = -ESRCH;
+
+	if (n > 64) {
+		v = calloc((size_t)n, sizeof *v);
+		if (v == NULL)
+			return -ENOMEM;
+		n = cotrace_tasks(c->s, v, (size_t)n);
+	}
+	for (int i = 0; i < n && r == -ESRCH; i++) {
+		if (v[i].tid == tid && v[i].state != COTRACE_TASK_EXITED) {
+			*info = v[i];
+			r = 0;
+		}
+	}
+	if (v != some)
+		free(v);
+	return n < 0 ? n : r;
+}
+
+static int add_tracee(struct tracee **out, struct tracer *tracer, pid_t pid, pid_t tid,
+		      struct cotrace_task_info *info)
+{
+	struct covered *c;
+	int r = cover(&c, tracer, pid);
+
+	if (r == 0)
+		r = find_task(c, tid, info);
+	if (r == 0) {
+		*out = tracee_new(c, tid, info->task);
+		r = *out == NULL ? -ENOMEM : 0;
+	}
+	if (r < 0 && c != NULL)
+		covered_release(c);
+	return r;
+}
+
+int attach_traceme(struct personality *p, const struct caller *c)
+{
+	long parent = fd_status_number(c->pid, "PPid");
+	struct cotrace_task_info info;
+	struct tracer *tracer;
+	struct tracee *t;
+
+	if (parent <= 0)
+		return -EPERM;
+	tracer = tracer_get(p, (pid_t)parent);
+	if (tracer == NULL)
+		return -ENOMEM;
+	if (tracee_by_tid(tracer, c->tid) != NULL)
+		return -EPERM;
+	return add_tracee(&t, tracer, c->pid, c->tid, &info);
+}
+
+/* What the kernel would say of an attach that cotrace refuses. */
+static int as_ptrace(int r)
+{
+	return r == -ESRCH || r == -ENOMEM || r == 0 ? r : -EPERM;
+}
+
+int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
+		uint32_t options)
+{
+	long pid = tid > 0 ? fd_status_number(tid, "Tgid") : -ESRCH;
+	struct cotrace_task_info info;
+	struct tracee *t;
+	int r;
+
+	if (pid <= 0)
+		return -ESRCH;
+	if (pid == c->pid || tracee_by_tid(tracer, tid) != NULL)
+		return -EPERM;
+	r = as_ptrace(add_tracee(&t, tracer, (pid_t)pid, tid, &info));
+	if (r < 0)
+		return r;
+	t->owner = c->tid;
+	t->seized = seize;
+	t->options = options;
+	r = attach_follow_options(t->covered);
+	if (r == 0 && info.state == COTRACE_TASK_JOB_STOPPED)
+		return resume_make_stand(t, seize ? DUE_GROUP : DUE_SIGSTOP);
+	if (r == 0 && !seize)
+		return resume_make_stand(t, DUE_SIGSTOP);
+	return r;
+}
+
+/* ---- Birth ---- */
+
+struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task)
+{
+	struct tracee *t = tracee_new(c, tid, task);
+
+	if (t == NULL)
+		return NULL;
+	t->owner = parent->owner;
+	t->seized = parent->seized;
+	t->options = parent->options;
+	t->due = t->seized ? DUE_INTERRUPT : DUE_SIGSTOP;
+	return t;
+}
+
+void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd)
+{
+	struct covered *c = NULL;
+	struct tracee *t = NULL;
+	struct cotrace *s;
+
+	if (fd < 0)
+		return;
+	if (cotrace_from_fd(&s, fd) < 0) {
+		fd_close(fd);
+		return;
+	}
+	c = covered_new(tracer_of(parent), pid, s);
+	if (c != NULL && attach_subscribe(c) == 0)
+		t = attach_new(c, parent, pid, task);
+	if (t == NULL) { /* it runs on, as one whose tracer has died */
+		if (c != NULL)
+			covered_release(c);
+		else
+			cotrace_close(s);
+		return;
+	}
+	t->held = true;
+	memory_inherit_traps(c, parent->covered);
+	attach_follow_options(c);
+	event_next_due(t);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/* What a session tells becomes what wait() tells. */
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "compat/internal.h"
+
+#ifndef TRAP_HWBKPT
+#define TRAP_HWBKPT 4
+#endif
+
+/* ---- Reports ---- */
+
+static void tell(struct tracee *t, bool traced)
+{
+	struct personality *p = tracer_of(t)->p;
+	siginfo_t info;
+
+	status_stop_info(&info, SIGCHLD, 0, t->tid, (uid_t)fd_status_number(t->tid, "Uid"));
+	status_to_siginfo(t->status, traced, &info);
+	t->fresh = true;
+	p->host->changed(p->arg, tracer_of(t)->pid, true, &info);
+}
+
+void event_report(struct tracee *t, enum stop_kind kind, int status)
+{
+	int signo = WSTOPSIG(status), event = status >> 16;
+
+	t->kind = kind;
+	t->state = TRACEE_STANDS;
+	t->status = status;
+	t->info_set = false;
+	if (kind == STOP_EVENT || kind == STOP_CALL)
+		status_stop_info(&t->info, signo & ~STATUS_SYSGOOD, signo | event << 8, t->tid,
+				 (uid_t)fd_status_number(t->tid, "Uid"));
+	t->has_info = kind != STOP_SIGNAL && (kind != STOP_GROUP || t->seized);
+	tell(t, true);
+}
+
+static void report_event(struct tracee *t, int event, uint64_t message)
+{
+	t->message = message;
+	event_report(t, STOP_EVENT, status_stopped(SIGTRAP, event));
+}
+
+static void report_trap(struct tracee *t, int code, uint64_t addr)
+{
+	status_stop_info(&t->info, SIGTRAP, code, 0, 0);
+	if (addr != 0 || code == TRAP_TRACE)
+		t->info.si_addr = (void *)(uintptr_t)addr;
+	event_report(t, STOP_TRAP, status_stopped(SIGTRAP, 0));
+}
+
+/* As if somebody had sent it, which is what the kernel's own look like as well. */
+static void report_made_signal(struct tracee *t, int signo)
+{
+	status_stop_info(&t->info, signo, SI_USER, t->tid, (uid_t)fd_status_number(t->tid, "Uid"));
+	event_report(t, STOP_TRAP, status_stopped(signo, 0));
+}
+
+static void report_group(struct tracee *t, int signo)
+{
+	status_stop_info(&t->info, signo, signo | PTRACE_EVENT_STOP << 8, t->tid,
+			 (uid_t)fd_status_number(t->tid, "Uid"));
+	event_report(t, STOP_GROUP, status_stopped(signo, t->seized ? PTRACE_EVENT_STOP : 0));
+}
+
+bool event_next_due(struct tracee *t)
+{
+	unsigned due = t->due & -t->due;
+
+	t->due &= ~due;
+	switch (due) {
+	case DUE_TRAP:
+		report_made_signal(t, SIGTRAP);
+		return true;
+	case DUE_SIGSTOP:
+		report_made_signal(t, SIGSTOP);
+		return true;
+	case DUE_INTERRUPT:
+		report_event(t, PTRACE_EVENT_STOP, 0);
+		return true;
+	case DUE_GROUP:
+		report_group(t, SIGSTOP);
+		return true;
+	}
+	return false;
+}
+
+void event_dead(struct tracee *t, int status)
+{
+	struct covered *c = t->covered;
+
+	t->state = TRACEE_DEAD;
+	t->status = status;
+	t->event_open = t->held = false;
+	t->kernels = t->tid == c->pid && fd_status_number(t->tid, "PPid") == c->tracer->pid;
+	tell(t, false);
+	attach_follow_options(c);
+}
+
+/* ---- Events of tracees ---- */
+
+static void pass(struct covered *c, const struct cotrace_event *ev)
+{
+	if (ev->flags & COTRACE_EV_STOP)
+		cotrace_answer(c->s, ev, NULL);
+}
+
+/* From here on the stop waits for the tracer. */
+static void keep(struct tracee *t, const struct cotrace_event *ev)
+{
+	t->ev = *ev;
+	t->event_open = true;
+}
+
+static void signal_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (t->injected == ev->signal.signo) {
+		t->injected = 0;
+		pass(t->covered, ev);
+		return;
+	}
+	keep(t, ev);
+	event_report(t, STOP_SIGNAL, status_stopped(ev->signal.signo, 0));
+}
+
+static void entry_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (t->mode != MODE_CALL && t->mode != MODE_EMULATE && t->mode != MODE_EMULATE_STEP) {
+		resume_unwanted_call(t->covered);
+		pass(t->covered, ev);
+		return;
+	}
+	t->covered->unwanted = 0;
+	t->emulated = t->mode != MODE_CALL;
+	t->message = PTRACE_EVENTMSG_SYSCALL_ENTRY;
+	keep(t, ev);
+	event_report(t, STOP_CALL,
+		     status_stopped(t->options & PTRACE_O_TRACESYSGOOD ? SIGTRAP | STATUS_SYSGOOD
+								       : SIGTRAP,
+				    0));
+}
+
+static void exit_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	bool trap = t->exec_exit;
+
+	t->exec_exit = false;
+	if (t->emulated || t->mode != MODE_CALL) {
+		t->emulated = false;
+		if (trap) {
+			keep(t, ev);
+			report_made_signal(t, SIGTRAP);
+			return;
+		}
+		if (t->mode == MODE_CONT)
+			resume_unwanted_call(t->covered);
+		pass(t->covered, ev);
+		return;
+	}
+	t->covered->unwanted = 0;
+	t->due |= trap ? DUE_TRAP : 0;
+	t->message = PTRACE_EVENTMSG_SYSCALL_EXIT;
+	keep(t, ev);
+	event_report(t, STOP_CALL,
+		     status_stopped(t->options & PTRACE_O_TRACESYSGOOD ? SIGTRAP | STATUS_SYSGOOD
+								       : SIGTRAP,
+				    0));
+}
+
+/* The caller of exec has its leader's tid now; what else there was is gone. */
+static struct tracee *exec_survivor(struct covered *c, const struct cotrace_event *ev)
+{
+	struct tracee *caller = tracee_by_tid(c->tracer, ev->exec.former_tid);
+	struct tracee *leader = tracee_by_tid(c->tracer, ev->tid);
+
+	if (caller != NULL && caller->covered != c)
+		caller = NULL;
+	if (leader != NULL && leader != caller)
+		tracee_free(leader);
+	if (caller != NULL) {
+		caller->tid = ev->tid;
+		caller->task = ev->task;
+	}
+	return caller;
+}
+
+static void exec_event(struct covered *c, const struct cotrace_event *ev)
+{
+	struct tracee *t = exec_survivor(c, ev);
+
+	memory_forget_traps(c);
+	if (t == NULL) {
+		pass(c, ev);
+		covered_release(c);
+		return;
+	}
+	user_forget_debug(t);
+	if (t->options & PTRACE_O_TRACEEXEC) {
+		keep(t, ev);
+		report_event(t, PTRACE_EVENT_EXEC, (uint64_t)ev->exec.former_tid);
+		return;
+	}
+	if (!t->seized) {
+		t->exec_exit = true;
+		resume_want_calls(c);
+	}
+	pass(c, ev);
+}
+
+/* A child whose parent does not want it traced has come for nothing: its session is closed. */
+static void birth_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	static const struct {
+		uint32_t option;
+		int event;
+	} vfork_ = { PTRACE_O_TRACEVFORK, PTRACE_EVENT_VFORK },
+	  fork_ = { PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK },
+	  clone_ = { PTRACE_O_TRACECLONE, PTRACE_EVENT_CLONE }, *kind;
+
+	kind = ev->kind == COTRACE_EVENT_VFORK	 ? &vfork_
+	       : ev->kind == COTRACE_EVENT_CLONE ? &clone_
+						 : &fork_;
+	if (!(t->options & kind->option)) {
+		if (ev->kind != COTRACE_EVENT_CLONE)
+			fd_close(ev->child.fd);
+		pass(t->covered, ev);
+		return;
+	}
+	keep(t, ev);
+	report_event(t, kind->event, (uint64_t)ev->child.tid);
+	if (ev->kind != COTRACE_EVENT_CLONE)
+		attach_child(t, ev->child.pid, ev->child.task, ev->child.fd);
+}
+
+/* A new thread: its creator's options say whether it is a tracee. */
+static void start_event(struct covered *c, const struct cotrace_event *ev)
+{
+	const struct tracee *creator = tracee_by_tid(c->tracer, ev->child.tid);
+	struct tracee *t = NULL;
+
+	if (creator != NULL && creator->covered == c && creator->options & PTRACE_O_TRACECLONE)
+		t = attach_new(c, creator, ev->tid, ev->task);
+	if (t == NULL) {
+		pass(c, ev);
+		return;
+	}
+	keep(t, ev);
+	event_next_due(t);
+}
+
+static void task_exit_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (ev->flags & COTRACE_EV_STOP) {
+		if (!(t->options & PTRACE_O_TRACEEXIT)) {
+			pass(t->covered, ev);
+			return;
+		}
+		keep(t, ev);
+		report_event(t, PTRACE_EVENT_EXIT, (uint64_t)(unsigned)ev->exit.status);
+	} else if (t->tid != t->covered->pid) {
+		event_dead(t, ev->exit.status);
+	}
+}
+
+static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	keep(t, ev);
+	report_group(t, ev->job.signo);
+}
+
+static void job_continue_event(struct tracee *t)
+{
+	if (t->state == TRACEE_LISTENS)
+		resume_make_stand(t, DUE_INTERRUPT);
+}
+
+static void stop_done_event(struct tracee *t)
+{
+	if (t->dones > 0) {
+		t->dones--;
+		return;
+	}
+	t->held = true;
+	if (t->state == TRACEE_RUNS || t->state == TRACEE_LISTENS)
+		if (!event_next_due(t)) {
+			t->held = false;
+			cotrace_resume(t->covered->s, t->task);
+		}
+}
+
+static void step_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	keep(t, ev);
+	user_stepped(t);
+	report_trap(t, TRAP_TRACE, ev->pc);
+}
+
+static void breakpoint_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	const struct trap *trap = memory_trap_of(t->covered, ev->breakpoint.id);
+
+	keep(t, ev);
+	if (trap != NULL) {
+		user_pass_trap(t, trap->addr);
+		report_trap(t, SI_KERNEL, 0);
+	} else if (user_debug_hit(t, ev->breakpoint.id)) {
+		report_trap(t, TRAP_HWBKPT, ev->pc);
+	} else {
+		t->event_open = false;
+		pass(t->covered, ev);
+	}
+}
+
+static void watchpoint_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (!user_debug_hit(t, ev->watchpoint.id)) {
+		pass(t->covered, ev);
+		return;
+	}
+	keep(t, ev);
+	report_trap(t, TRAP_HWBKPT, ev->watchpoint.addr);
+}
+
+static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	switch (ev->kind) {
+	case COTRACE_EVENT_SIGNAL:
+		signal_event(t, ev);
+		break;
+	case COTRACE_EVENT_SYSCALL_ENTRY:
+		entry_event(t, ev);
+		break;
+	case COTRACE_EVENT_SYSCALL_EXIT:
+		exit_event(t, ev);
+		break;
+	case COTRACE_EVENT_FORK:
+	case COTRACE_EVENT_VFORK:
+	case COTRACE_EVENT_CLONE:
+		birth_event(t, ev);
+		break;
+	case COTRACE_EVENT_VFORK_DONE:
+		if (t->options & PTRACE_O_TRACEVFORKDONE) {
+			keep(t, ev);
+			report_event(t, PTRACE_EVENT_VFORK_DONE, (uint64_t)ev->child.tid);
+		} else {
+			pass(t->covered, ev);
+		}
+		break;
+	case COTRACE_EVENT_TASK_EXIT:
+		task_exit_event(t, ev);
+		break;
+	case COTRACE_EVENT_JOB_STOP:
+		job_stop_event(t, ev);
+		break;
+	case COTRACE_EVENT_JOB_CONTINUE:
+		job_continue_event(t);
+		break;
+	case COTRACE_EVENT_STEP:
+		step_event(t, ev);
+		break;
+	case COTRACE_EVENT_BREAKPOINT:
+		breakpoint_event(t, ev);
+		break;
+	case COTRACE_EVENT_WATCHPOINT:
+		watchpoint_event(t, ev);
+		break;
+	case COTRACE_EVENT_STOP_DONE:
+		stop_done_event(t);
+		break;
+	default:
+		pass(t->covered, ev);
+	}
+}
+
+/* ---- Events of processes ---- */
+
+static void process_exit_event(struct covered *c, const struct cotrace_event *ev)
+{
+	list_for_each (&c->tracer->tracees, node, after) {
+		struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->covered == c && t->state != TRACEE_DEAD)
+			event_dead(t, ev->exit.status);
+	}
+}
+
+/* The session is over: what lives runs on without us. */
+static void over_event(struct covered *c)
+{
+	struct tracer *tracer = c->tracer;
+
+	list_for_each (&tracer->tracees, node, after) {
+		struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->covered == c && t->state != TRACEE_DEAD)
+			tracee_free(t);
+	}
+	covered_over(c);
+	covered_release(c);
+	tracer->p->host->changed(tracer->p->arg, tracer->pid, false, NULL);
+}
+
+void event_take(struct covered *c, const struct cotrace_event *ev)
+{
+	struct tracee *t = tracee_by_tid(c->tracer, ev->tid);
+
+	switch (ev->kind) {
+	case COTRACE_EVENT_ENGINE_GONE:
+	case COTRACE_EVENT_SESSION_END:
+		over_event(c);
+		return;
+	case COTRACE_EVENT_PROCESS_EXIT:
+		process_exit_event(c, ev);
+		return;
+	case COTRACE_EVENT_EXEC:
+		exec_event(c, ev);
+		return;
+	case COTRACE_EVENT_TASK_START:
+		start_event(c, ev);
+		return;
+	default:
+		break;
+	}
+	if (t != NULL && t->covered == c)
+		tracee_event(t, ev);
+	else if (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY ||
+		 ev->kind == COTRACE_EVENT_SYSCALL_EXIT) {
+		resume_unwanted_call(c);
+		pass(c, ev);
+	} else {
+		if (ev->kind == COTRACE_EVENT_FORK || ev->kind == COTRACE_EVENT_VFORK)
+			fd_close(ev->child.fd);
+		pass(c, ev);
+	}
+}

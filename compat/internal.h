@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COMPAT_INTERNAL_H
+#define COMPAT_INTERNAL_H
+
+#include <cotrace.h>
+#include <signal.h>
+
+#include "base/list.h"
+#include "compat/status.h"
+#include "compat/tracer.h"
+
+#define DEBUG_REGISTERS 8
+#define WATCHES 4
+
+struct personality {
+	const struct host *host;
+	void *arg;
+	int epoll;
+	struct cotrace *anchor; /* covers a process of our own: keeps one engine for all */
+	pid_t anchor_pid;
+	struct list tracers;
+};
+
+struct tracer {
+	struct list in_personality;
+	struct personality *p;
+	pid_t pid;
+	struct list covered;
+	struct list tracees; /* in the order in which they became ours */
+};
+
+/* A process with tracees of one tracer. */
+struct covered {
+	struct list in_tracer;
+	struct tracer *tracer;
+	pid_t pid;
+	struct cotrace *s; /* NULL once it is over */
+	struct list traps; /* breakpoints that the tracer has written: struct trap */
+	uint32_t options;  /* of all tracees together, as subscribed */
+	bool calls;	   /* system calls are subscribed */
+	unsigned unwanted; /* stops at calls that nobody had asked for, in a row */
+	bool over;	   /* to be freed when its last tracee is */
+};
+
+enum tracee_state {
+	TRACEE_RUNS,
+	TRACEE_STANDS,	/* in a ptrace stop, as its tracer sees it */
+	TRACEE_LISTENS, /* in a group stop, after PTRACE_LISTEN */
+	TRACEE_DEAD	/* waited for by nobody yet */
+};
+
+/* What kind of ptrace stop; the order of struct stop_shape shapes[] in event.c. */
+enum stop_kind {
+	STOP_SIGNAL, /* about to be delivered */
+	STOP_TRAP,   /* SIGTRAP of a step, breakpoint or watchpoint; and SIGSTOP, made by us */
+	STOP_CALL,
+	STOP_EVENT, /* PTRACE_EVENT_*, EVENT_STOP of a seized tracee among them */
+	STOP_GROUP
+};
+
+enum resume_mode { MODE_CONT, MODE_CALL, MODE_STEP, MODE_EMULATE, MODE_EMULATE_STEP };
+
+/* Stops of our own making that are due, as bits: next_due() says in which order. */
+#define DUE_TRAP 1u	 /* SIGTRAP after an exec */
+#define DUE_SIGSTOP 2u	 /* after PTRACE_ATTACH, or of a new task */
+#define DUE_INTERRUPT 4u /* PTRACE_EVENT_STOP */
+#define DUE_GROUP 8u	 /* it was stopped by job control when it was seized */
+
+struct tracee {
+	struct list in_tracer;
+	struct covered *covered;
+	pid_t tid;
+	uint64_t task;
+	pid_t owner; /* the tracer's thread; 0: the first that asks */
+	bool seized;
+	uint32_t options;
+	enum tracee_state state;
+
+	enum stop_kind kind;
+	bool event_open; /* @ev waits for an answer */
+	bool held;	 /* by cotrace_stop(), or since its start */
+	unsigned dones;	 /* STOP_DONE events to come that mean nothing */
+	unsigned due;
+	struct cotrace_event ev;
+	siginfo_t info;
+	bool has_info, info_set; /* set: by the tracer, to be delivered */
+	uint64_t message;
+
+	enum resume_mode mode;
+	bool emulated;	/* the call under way is not made */
+	bool kernels;	/* dead, a child of the tracer: its status is the kernel's to give */
+	bool exec_exit; /* the end of its exec is what SIGTRAP waits for */
+	int injected;	/* a signal that the tracer gave it; it is not asked about again */
+	bool fresh;	/* @status has not been waited for */
+	int status;
+
+	uint64_t debug[DEBUG_REGISTERS];
+	uint64_t watch_ids[WATCHES];
+};
+
+/* tracer.c */
+struct tracer *tracer_by_pid(const struct personality *p, pid_t pid);
+struct tracer *tracer_get(struct personality *p, pid_t pid);
+struct tracee *tracee_by_tid(const struct tracer *t, pid_t tid);
+struct covered *covered_by_pid(const struct tracer *t, pid_t pid);
+struct tracee *tracee_new(struct covered *c, pid_t tid, uint64_t task);
+void tracee_free(struct tracee *t);
+/* Lets the process go when none of its tasks is a tracee any more. */
+void covered_release(struct covered *c);
+/* The session is over; dead tracees stay. */
+void covered_over(struct covered *c);
+struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s);
+
+/* attach.c: each returns what ptrace() would. */
+int attach_traceme(struct personality *p, const struct caller *c);
+int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
+		uint32_t options);
+/* A child or thread that @parent made becomes a tracee, and stands. NULL: no memory. */
+struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task);
+/* A child that came with a session of its own. */
+void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd);
+int attach_subscribe(struct covered *c);
+/* Follows the options of its tracees. 0 or -errno. */
+int attach_follow_options(struct covered *c);
+
+/* event.c */
+void event_take(struct covered *c, const struct cotrace_event *ev);
+void event_report(struct tracee *t, enum stop_kind kind, int status);
+/* Reports what is due. False: nothing is. */
+bool event_next_due(struct tracee *t);
+void event_dead(struct tracee *t, int status);
+
+/* resume.c */
+int resume_go_on(struct tracee *t, enum resume_mode mode, int signo);
+int resume_detach(struct tracee *t, int signo);
+int resume_interrupt(struct tracee *t);
+int resume_listen(struct tracee *t);
+/* Takes a hold, and a stop of our own making is due once it stands. */
+int resume_make_stand(struct tracee *t, unsigned due);
+void resume_want_calls(struct covered *c);
+void resume_unwanted_call(struct covered *c);
+
+/* memory.c */
+struct trap {
+	struct list in_covered;
+	uint64_t addr, id;
+};
+ssize_t memory_read(struct covered *c, uint64_t addr, void *buf, size_t size);
+ssize_t memory_write(struct covered *c, uint64_t addr, const void *buf, size_t size);
+const struct trap *memory_trap_of(const struct covered *c, uint64_t id);
+/* They went with the program. */
+void memory_forget_traps(struct covered *c);
+void memory_inherit_traps(struct covered *c, const struct covered *parent);
+
+/* user_x86_64.c: what this architecture has of its own. Each returns what ptrace() would. */
+int user_peek(struct tracee *t, uint64_t offset, uint64_t *value);
+int user_poke(struct tracee *t, uint64_t offset, uint64_t value);
+int user_get_registers(struct tracee *t, void *buf, size_t *size);
+int user_set_registers(struct tracee *t, const void *buf, size_t size);
+size_t user_registers_size(void);
+int user_arch_prctl(struct tracee *t, const struct caller *c, uint64_t code, uint64_t addr);
+uint32_t user_audit_arch(uint32_t arch);
+/* The value that a call returns which the tracer emulates. */
+int64_t user_result(struct tracee *t);
+/* After a trap at @addr, as the kernel leaves it. */
+void user_pass_trap(struct tracee *t, uint64_t addr);
+/* A breakpoint or watchpoint has been hit. False: it is none of its debug registers. */
+bool user_debug_hit(struct tracee *t, uint64_t id);
+void user_stepped(struct tracee *t);
+void user_forget_debug(struct tracee *t);
+void user_clear_debug(struct tracee *t);
+extern const uint8_t user_trap; /* the instruction */
+
+static inline struct tracer *tracer_of(const struct tracee *t)
+{
+	return t->covered->tracer;
+}
+
+static inline int caller_read(struct personality *p, const struct caller *c, uint64_t addr,
+			      void *buf, size_t size)
+{
+	return p->host->read(p->arg, c, addr, buf, size);
+}
+
+static inline int caller_write(struct personality *p, const struct caller *c, uint64_t addr,
+			       const void *buf, size_t size)
+{
+	return p->host->write(p->arg, c, addr, buf, size);
+}
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* How stops end: PTRACE_CONT and its kind, DETACH, LISTEN, INTERRUPT. */
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <string.h>
+
+#include "compat/internal.h"
+
+#define UNWANTED_MAX 16
+
+/* ---- System calls ---- */
+
+void resume_want_calls(struct covered *c)
+{
+	if (c->calls)
+		return;
+	if (cotrace_subscribe_syscalls(c->s, COTRACE_ARCH_ANY, COTRACE_ENTRY | COTRACE_EXIT, NULL,
+				       COTRACE_STOP) == 0)
+		c->calls = true;
+	c->unwanted = 0;
+}
+
+static bool wants_calls(const struct covered *c)
+{
+	list_for_each (&c->tracer->tracees, node, after) {
+		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->covered == c && t->state != TRACEE_DEAD &&
+		    (t->exec_exit || t->mode == MODE_CALL || t->mode == MODE_EMULATE))
+			return true;
+	}
+	return false;
+}
+
+/* A tracer that goes on with PTRACE_CONT for good pays for system calls no more. */
+void resume_unwanted_call(struct covered *c)
+{
+	if (++c->unwanted < UNWANTED_MAX || wants_calls(c))
+		return;
+	if (cotrace_subscribe_syscalls(c->s, COTRACE_ARCH_ANY, COTRACE_ENTRY | COTRACE_EXIT, NULL,
+				       COTRACE_OFF) == 0)
+		c->calls = false;
+}
+
+/* ---- Going on ---- */
+
+/* A hold beside that of the open event, whose STOP_DONE means nothing. */
+static int hold(struct tracee *t)
+{
+	int r;
+
+	if (t->held)
+		return 0;
+	r = cotrace_stop(t->covered->s, t->task, COTRACE_ONE, 0);
+	if (r < 0 && r != -ETIMEDOUT)
+		return r;
+	t->dones++;
+	t->held = true;
+	return 0;
+}
+
+static bool signal_verdict(const struct tracee *t, int signo, struct cotrace_verdict *v)
+{
+	if (signo == 0) {
+		v->action = COTRACE_DENY;
+	} else if (signo != t->ev.signal.signo || t->info_set) {
+		v->action = COTRACE_REPLACE;
+		v->signo = signo;
+		if (t->info_set && t->info.si_signo == signo) {
+			v->siginfo_size = sizeof t->info;
+			memcpy(v->siginfo, &t->info, sizeof t->info);
+		}
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* What the end of this stop decides. False: nothing. */
+static bool verdict_of(struct tracee *t, int signo, struct cotrace_verdict *v)
+{
+	*v = (struct cotrace_verdict){ .size = sizeof *v };
+	if (t->kind == STOP_SIGNAL)
+		return signal_verdict(t, signo, v);
+	if (t->kind == STOP_CALL && t->emulated && t->ev.kind == COTRACE_EVENT_SYSCALL_ENTRY) {
+		v->action = COTRACE_DENY;
+		v->result = user_result(t);
+		return true;
+	}
+	if (t->kind == STOP_GROUP) {
+		v->action = COTRACE_DENY; /* it runs although its process is stopped */
+		return true;
+	}
+	return false;
+}
+
+/* At stops that are no signal's the kernel takes a signal, too, but for events. */
+static void inject(struct tracee *t, int signo)
+{
+	const void *info = t->info_set && t->info.si_signo == signo ? &t->info : NULL;
+
+	if (signo == 0 || t->kind == STOP_SIGNAL || t->kind == STOP_EVENT)
+		return;
+	if (t->kind == STOP_TRAP && signo != SIGKILL)
+		t->injected = signo;
+	if (cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, info) < 0)
+		cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, NULL);
+}
+
+static int answer(struct tracee *t, bool decides, const struct cotrace_verdict *v)
+{
+	if (!t->event_open)
+		return 0;
+	t->event_open = false;
+	return cotrace_answer(t->covered->s, &t->ev, decides ? v : NULL);
+}
+
+static int step(struct tracee *t, bool decides, const struct cotrace_verdict *v)
+{
+	int r = 0;
+
+	if (decides) {
+		r = hold(t);
+		if (r == 0)
+			r = answer(t, decides, v);
+	}
+	t->event_open = t->held = false;
+	return r < 0 ? r : cotrace_step(t->covered->s, t->task, COTRACE_STEP_INSTRUCTION, 0, 0);
+}
+
+static int run(struct tracee *t, bool decides, const struct cotrace_verdict *v)
+{
+	int r = answer(t, decides, v);
+
+	if (t->held)
+		r = cotrace_resume(t->covered->s, t->task);
+	t->held = false;
+	return r;
+}
+
+int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
+{
+	struct cotrace_verdict v;
+	bool decides;
+	int r;
+
+	if (mode == MODE_CALL || mode == MODE_EMULATE || mode == MODE_EMULATE_STEP)
+		resume_want_calls(t->covered);
+	inject(t, signo);
+	decides = verdict_of(t, signo, &v);
+	t->mode = mode;
+	t->fresh = false;
+	if (t->due != 0) {
+		r = hold(t);
+		if (r == 0)
+			r = answer(t, decides, &v);
+		event_next_due(t);
+		return r;
+	}
+	t->state = TRACEE_RUNS;
+	r = mode == MODE_STEP || mode == MODE_EMULATE_STEP ? step(t, decides, &v)
+							   : run(t, decides, &v);
+	return r == -ESHUTDOWN ? -ESRCH : r;
+}
+
+int resume_detach(struct tracee *t, int signo)
+{
+	struct covered *c = t->covered;
+	struct cotrace_verdict v;
+	bool decides;
+
+	if (t->kind == STOP_TRAP || t->kind == STOP_CALL)
+		inject(t, signo);
+	decides = verdict_of(t, signo, &v);
+	if (t->kind == STOP_GROUP && signo == 0)
+		decides = false; /* its process stays stopped */
+	t->due = 0;
+	user_clear_debug(t);
+	run(t, decides, &v);
+	tracee_free(t);
+	attach_follow_options(c);
+	covered_release(c);
+	return 0;
+}
+
+int resume_make_stand(struct tracee *t, unsigned due)
+{
+	int r;
+
+	t->due |= due;
+	if (t->held || t->state == TRACEE_STANDS)
+		return 0;
+	r = cotrace_stop(t->covered->s, t->task, COTRACE_ONE, 0);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+int resume_interrupt(struct tracee *t)
+{
+	if (!t->seized)
+		return -EIO;
+	if (t->state == TRACEE_STANDS) {
+		t->due |= DUE_INTERRUPT;
+		return 0;
+	}
+	return resume_make_stand(t, DUE_INTERRUPT);
+}
+
+int resume_listen(struct tracee *t)
+{
+	if (!t->seized || t->status >> 16 != PTRACE_EVENT_STOP)
+		return -EIO;
+	t->state = TRACEE_LISTENS;
+	t->fresh = false;
+	answer(t, false, NULL);
+	if (t->held)
+		cotrace_resume(t->covered->s, t->task);
+	t->held = false;
+	return 0;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "compat/tracer.h"
+
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "compat/internal.h"
+
+#define READY_MAX 64
+
+/* ---- Looking up ---- */
+
+struct tracer *tracer_by_pid(const struct personality *p, pid_t pid)
+{
+	list_for_each (&p->tracers, node, after) {
+		struct tracer *t = list_entry(node, struct tracer, in_personality);
+
+		if (t->pid == pid)
+			return t;
+	}
+	return NULL;
+}
+
+struct tracer *tracer_get(struct personality *p, pid_t pid)
+{
+	struct tracer *t = tracer_by_pid(p, pid);
+
+	if (t != NULL)
+		return t;
+	t = calloc(1, sizeof *t);
+	if (t == NULL)
+		return NULL;
+	t->p = p;
+	t->pid = pid;
+	list_init(&t->covered);
+	list_init(&t->tracees);
+	list_append(&p->tracers, &t->in_personality);
+	return t;
+}
+
+struct tracee *tracee_by_tid(const struct tracer *t, pid_t tid)
+{
+	list_for_each (&t->tracees, node, after) {
+		struct tracee *e = list_entry(node, struct tracee, in_tracer);
+
+		if (e->tid == tid && e->state != TRACEE_DEAD)
+			return e;
+	}
+	return NULL;
+}
+
+struct covered *covered_by_pid(const struct tracer *t, pid_t pid)
+{
+	list_for_each (&t->covered, node, after) {
+		struct covered *c = list_entry(node, struct covered, in_tracer);
+
+		if (c->pid == pid && !c->over)
+			return c;
+	}
+	return NULL;
+}
+
+bool personality_is_tracer(const struct personality *p, pid_t pid)
+{
+	const struct tracer *t = tracer_by_pid(p, pid);
+
+	if (t == NULL)
+		return false;
+	list_for_each (&t->tracees, node, after) {
+		const struct tracee *e = list_entry(node, struct tracee, in_tracer);
+
+		if (e->state != TRACEE_DEAD || e->fresh)
+			return true;
+	}
+	return false;
+}
+
+bool personality_traces(const struct personality *p, pid_t tracer, pid_t pid)
+{
+	const struct tracer *t = tracer_by_pid(p, tracer);
+
+	if (t == NULL)
+		return false;
+	list_for_each (&t->tracees, node, after)
+		if (list_entry(node, struct tracee, in_tracer)->tid == pid)
+			return true;
+	return false;
+}
+
+/* ---- Coming and going ---- */
+
+struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct covered *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	event.data.ptr = c;
+	if (epoll_ctl(tracer->p->epoll, EPOLL_CTL_ADD, cotrace_fd(s), &event) < 0) {
+		free(c);
+		return NULL;
+	}
+	c->tracer = tracer;
+	c->pid = pid;
+	c->s = s;
+	list_init(&c->traps);
+	list_append(&tracer->covered, &c->in_tracer);
+	return c;
+}
+
+static bool has_tracees(const struct covered *c)
+{
+	list_for_each (&c->tracer->tracees, node, after)
+		if (list_entry(node, struct tracee, in_tracer)->covered == c)
+			return true;
+	return false;
+}
+
+void covered_over(struct covered *c)
+{
+	if (c->over)
+		return;
+	c->over = true;
+	/* Closing is what takes it out of the epoll set. */
+	cotrace_close(c->s);
+	c->s = NULL;
+	memory_forget_traps(c);
+}
+
+void covered_release(struct covered *c)
+{
+	if (has_tracees(c))
+		return;
+	covered_over(c);
+	list_remove(&c->in_tracer);
+	free(c);
+}
+
+struct tracee *tracee_new(struct covered *c, pid_t tid, uint64_t task)
+{
+	struct tracee *t = calloc(1, sizeof *t);
+
+	if (t == NULL)
+		return NULL;
+	t->covered = c;
+	t->tid = tid;
+	t->task = task;
+	list_append(&c->tracer->tracees, &t->in_tracer);
+	return t;
+}
+
+void tracee_free(struct tracee *t)
+{
+	list_remove(&t->in_tracer);
+	free(t);
+}
+
+/* ---- The whole ---- */
+
+/* One process of our own that an engine traces, so that all tracees come to one engine. */
+static int drop_anchor(struct personality *p)
+{
+	pid_t supervisor = getpid();
+	int r;
+
+	p->anchor_pid = fork();
+	if (p->anchor_pid < 0)
+		return -errno;
+	if (p->anchor_pid == 0) {
+		prctl(PR_SET_NAME, "cotrace-anchor", 0, 0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		while (getppid() == supervisor)
+			pause();
+		_exit(0);
+	}
+	r = cotrace_attach(&p->anchor, p->anchor_pid, NULL);
+	if (r < 0)
+		kill(p->anchor_pid, SIGKILL);
+	return r;
+}
+
+int personality_new(struct personality **out, const struct host *host, void *arg)
+{
+	struct personality *p = calloc(1, sizeof *p);
+	int r;
+
+	*out = NULL;
+	if (p == NULL)
+		return -ENOMEM;
+	p->host = host;
+	p->arg = arg;
+	list_init(&p->tracers);
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	r = p->epoll < 0 ? -errno : drop_anchor(p);
+	if (r < 0) {
+		fd_close(p->epoll);
+		free(p);
+		return r;
+	}
+	*out = p;
+	return 0;
+}
+
+/* As exit_ptrace() in the kernel: EXITKILL, else they run on. */
+static void let_go(struct tracer *t, pid_t tid)
+{
+	list_for_each (&t->tracees, node, after) {
+		struct tracee *e = list_entry(node, struct tracee, in_tracer);
+
+		if (tid != 0 && e->owner != tid)
+			continue;
+		if ((e->options & PTRACE_O_EXITKILL) && e->covered->s != NULL)
+			cotrace_kill(e->covered->s, e->task);
+		if (tid != 0 && e->state == TRACEE_STANDS)
+			resume_detach(e, 0);
+		else
+			tracee_free(e);
+	}
+	list_for_each (&t->covered, node, after)
+		covered_release(list_entry(node, struct covered, in_tracer));
+}
+
+static void tracer_free(struct tracer *t)
+{
+	let_go(t, 0);
+	list_remove(&t->in_personality);
+	free(t);
+}
+
+void personality_tracer_gone(struct personality *p, pid_t pid, pid_t tid)
+{
+	struct tracer *t = tracer_by_pid(p, pid);
+
+	if (t == NULL)
+		return;
+	if (tid == pid || tid == 0)
+		tracer_free(t);
+	else
+		let_go(t, tid);
+}
+
+void personality_free(struct personality *p)
+{
+	if (p == NULL)
+		return;
+	while (!list_empty(&p->tracers))
+		tracer_free(list_entry(p->tracers.next, struct tracer, in_personality));
+	cotrace_close(p->anchor);
+	kill(p->anchor_pid, SIGKILL);
+	waitpid(p->anchor_pid, NULL, __WALL);
+	fd_close(p->epoll);
+	free(p);
+}
+
+int personality_fd(const struct personality *p)
+{
+	return p->epoll;
+}
+
+static bool is_known(const struct personality *p, const struct covered *c)
+{
+	list_for_each (&p->tracers, node, after) {
+		const struct tracer *t = list_entry(node, struct tracer, in_personality);
+
+		list_for_each (&t->covered, at, next)
+			if (list_entry(at, struct covered, in_tracer) == c)
+				return !c->over;
+	}
+	return false;
+}
+
+/* An event can end the session, or free it with its last tracee. */
+static void take_all(struct personality *p, struct covered *c)
+{
+	struct cotrace_event ev = { .size = sizeof ev };
+
+	while (is_known(p, c)) {
+		int r = cotrace_next(c->s, &ev, 0);
+
+		if (r == 0 || r == -EINTR)
+			return;
+		if (r < 0)
+			ev.kind = COTRACE_EVENT_ENGINE_GONE;
+		event_take(c, &ev);
+	}
+}
+
+void personality_pump(struct personality *p)
+{
+	struct epoll_event ready[READY_MAX];
+	int n;
+
+	do {
+		n = epoll_wait(p->epoll, ready, READY_MAX, 0);
+		for (int i = 0; i < n; i++)
+			take_all(p, ready[i].data.ptr);
+	} while (n == READY_MAX);
+}

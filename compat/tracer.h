@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ptrace personality: what programs that call ptrace() and wait*() get to see, made of
+ * cotrace sessions. It knows nothing of how their calls were intercepted: that is the host.
+ *
+ *	tracer    a process that uses ptrace(), by its pid
+ *	tracee    a task of a tracer: several tracers may have the same task, each its own tracee
+ *	report    a stop or an end that a tracer has not waited for yet
+ *
+ * One thread uses a personality. Nothing here blocks for longer than round trips to engines.
+ */
+#ifndef COMPAT_TRACER_H
+#define COMPAT_TRACER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+struct personality;
+
+/* A task that calls, as the kernel sees it, and its memory. */
+struct caller {
+	pid_t tid, pid;
+	bool compat; /* with the 32-bit calling convention */
+};
+
+/* What the host does for the personality. @arg is the host's own. */
+struct host {
+	/* Memory of a caller. 0; -EFAULT. Only during a call of the personality. */
+	int (*read)(void *arg, const struct caller *c, uint64_t addr, void *buf, size_t size);
+	int (*write)(void *arg, const struct caller *c, uint64_t addr, const void *buf,
+		     size_t size);
+	/*
+	 * @tracer has a report, or lost a tracee that it might wait for: a wait of its threads
+	 * that was told WAIT_NOTHING is to be tried again. With @sigchld the kernel would send
+	 * SIGCHLD: @info is the siginfo_t it would have.
+	 */
+	void (*changed)(void *arg, pid_t tracer, bool sigchld, const void *info);
+};
+
+/* @host must outlive it. Returns 0 or -errno. */
+int personality_new(struct personality **out, const struct host *host, void *arg);
+/* Lets all tracees go, as if every tracer had died. */
+void personality_free(struct personality *p);
+
+/* An epoll fd, borrowed: readable when personality_pump() has work. */
+int personality_fd(const struct personality *p);
+void personality_pump(struct personality *p);
+
+/* What the kernel would return for ptrace(@request, @pid, @addr, @data) made by @c. */
+int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64_t request,
+			   int64_t pid, uint64_t addr, uint64_t data);
+
+/* Memory of tracees read or written by other ways; see memory.h for what is private. */
+bool personality_has_tracee(struct personality *p, pid_t tracer, pid_t pid);
+/* As pread(), pwrite() on /proc/PID/mem. -ESRCH: not a process of that tracer's tracees. */
+ssize_t personality_read(struct personality *p, pid_t tracer, pid_t pid, uint64_t addr, void *buf,
+			 size_t size);
+ssize_t personality_write(struct personality *p, pid_t tracer, pid_t pid, uint64_t addr,
+			  const void *buf, size_t size);
+
+/* As waitid() takes them, whatever the call was. */
+struct wait_query {
+	int idtype; /* P_ALL, P_PID, P_PGID; P_PIDFD is the host's to resolve */
+	pid_t id;
+	int options; /* WNOHANG and WUNTRACED mean nothing here */
+};
+
+struct wait_result {
+	pid_t tid;
+	uid_t uid;
+	int status; /* as wait4() stores it */
+	struct rusage usage;
+};
+
+enum wait_answer {
+	WAIT_NOBODY,  /* no tracee of this tracer matches: the kernel knows the rest */
+	WAIT_NOTHING, /* some match, none has a report */
+	WAIT_FOUND,   /* @result is filled, the report is taken (unless WNOWAIT) */
+	WAIT_KERNEL,  /* a child of the tracer's own that has ended: the kernel has its status */
+};
+
+enum wait_answer personality_wait(struct personality *p, const struct caller *c,
+				  const struct wait_query *q, struct wait_result *result);
+/* Undoes the taking of @result: the caller did not get it. */
+void personality_untake(struct personality *p, const struct caller *c,
+			const struct wait_result *result);
+
+/* A process or task of a tracer has ended: what it traced is let go, as the kernel does. */
+void personality_tracer_gone(struct personality *p, pid_t pid, pid_t tid);
+
+/* Whether @pid has tracees, dead ones included that it did not wait for. */
+bool personality_is_tracer(const struct personality *p, pid_t pid);
+/* Whether @pid, a child of @tracer, is a tracee of it too. */
+bool personality_traces(const struct personality *p, pid_t tracer, pid_t pid);
+
+#endif

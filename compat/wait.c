@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* What wait*() finds among the tracees (kernel/exit.c has the rules). */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "compat/internal.h"
+
+#ifndef __WNOTHREAD
+#define __WNOTHREAD 0x20000000
+#endif
+
+static bool matches(const struct tracee *t, const struct caller *c, const struct wait_query *q)
+{
+	if ((q->options & __WNOTHREAD) && t->owner != 0 && t->owner != c->tid)
+		return false;
+	switch (q->idtype) {
+	case P_PID:
+		return t->tid == q->id;
+	case P_PGID:
+		return getpgid(t->covered->pid) == q->id;
+	default:
+		return true;
+	}
+}
+
+static bool is_leader(const struct tracee *t)
+{
+	return t->tid == t->covered->pid;
+}
+
+/* A child of the tracer's own that has ended, and that the kernel keeps for its wait. */
+static bool is_kernels(const struct tracee *t)
+{
+	return t->state == TRACEE_DEAD && is_leader(t) &&
+	       fd_status_number(t->tid, "PPid") == tracer_of(t)->pid;
+}
+
+static void read_usage(pid_t tid, struct rusage *usage)
+{
+	unsigned long user = 0, system = 0, minor = 0, major = 0;
+	long tick = sysconf(_SC_CLK_TCK);
+	char path[32], text[512], *at;
+
+	*usage = (struct rusage){ 0 };
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
+	if (fd_read_file(path, text, sizeof text) < 0)
+		return;
+	at = strrchr(text, ')');
+	if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %lu %lu",
+				 &minor, &major, &user, &system) != 4)
+		return;
+	usage->ru_utime = (struct timeval){ (time_t)(user / (unsigned long)tick),
+					    (suseconds_t)(user % (unsigned long)tick * 1000000 /
+							  (unsigned long)tick) };
+	usage->ru_stime = (struct timeval){ (time_t)(system / (unsigned long)tick),
+					    (suseconds_t)(system % (unsigned long)tick * 1000000 /
+							  (unsigned long)tick) };
+	usage->ru_minflt = (long)minor;
+	usage->ru_majflt = (long)major;
+}
+
+static bool has_report(const struct tracee *t, const struct wait_query *q)
+{
+	return t->fresh && (t->state != TRACEE_DEAD || (q->options & WEXITED));
+}
+
+static void take(struct tracee *t, const struct wait_query *q, struct wait_result *result)
+{
+	long uid = fd_status_number(t->tid, "Uid");
+
+	result->tid = t->tid;
+	result->uid = uid < 0 ? 0 : (uid_t)uid;
+	result->status = t->status;
+	read_usage(t->tid, &result->usage);
+	if (q->options & WNOWAIT)
+		return;
+	t->fresh = false;
+}
+
+/* Ended, and waited for: by us once the caller surely has it, or by the kernel. */
+static bool is_done_with(const struct tracee *t)
+{
+	return t->state == TRACEE_DEAD && (!t->fresh || (t->kernels && !is_kernels(t)));
+}
+
+enum wait_answer personality_wait(struct personality *p, const struct caller *c,
+				  const struct wait_query *q, struct wait_result *result)
+{
+	struct tracer *tracer = tracer_by_pid(p, c->pid);
+	enum wait_answer answer = WAIT_NOBODY;
+
+	if (tracer == NULL)
+		return WAIT_NOBODY;
+	list_for_each (&tracer->tracees, node, after) {
+		struct tracee *t = list_entry(node, struct tracee, in_tracer);
+		struct covered *covered = t->covered;
+
+		if (is_done_with(t)) {
+			tracee_free(t);
+			covered_release(covered);
+			continue;
+		}
+		if (!matches(t, c, q))
+			continue;
+		if (has_report(t, q)) {
+			if (is_kernels(t))
+				return WAIT_KERNEL;
+			take(t, q, result);
+			return WAIT_FOUND;
+		}
+		answer = WAIT_NOTHING;
+	}
+	return answer;
+}
+
+void personality_untake(struct personality *p, const struct caller *c,
+			const struct wait_result *result)
+{
+	struct tracer *tracer = tracer_by_pid(p, c->pid);
+
+	if (tracer == NULL)
+		return;
+	list_for_each (&tracer->tracees, node, after) {
+		struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->tid == result->tid && t->status == result->status &&
+		    (t->state == TRACEE_STANDS || t->state == TRACEE_DEAD))
+			t->fresh = true;
+	}
+}
