@@ -192,8 +192,11 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 
 struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task)
 {
-	struct tracee *t = tracee_new(c, tid, task);
+	struct tracee *t = tracee_by_tid(c->tracer, tid);
 
+	if (t != NULL && t->task == task)
+		return t;
+	t = tracee_new(c, tid, task);
 	if (t == NULL)
 		return NULL;
 	t->owner = parent->owner;

@@ -19,7 +19,7 @@ static void tell(struct tracee *t, bool traced)
 	struct personality *p = tracer_of(t)->p;
 	siginfo_t info;
 
-	status_stop_info(&info, SIGCHLD, 0, t->tid, (uid_t)fd_status_number(t->tid, "Uid"));
+	status_stop_info(&info, SIGCHLD, 0, t->tid, t->covered->uid);
 	status_to_siginfo(t->status, traced, &info);
 	t->fresh = true;
 	p->host->changed(p->arg, tracer_of(t)->pid, true, &info);
@@ -35,7 +35,7 @@ void event_report(struct tracee *t, enum stop_kind kind, int status)
 	t->info_set = false;
 	if (kind == STOP_EVENT || kind == STOP_CALL)
 		status_stop_info(&t->info, signo & ~STATUS_SYSGOOD, signo | event << 8, t->tid,
-				 (uid_t)fd_status_number(t->tid, "Uid"));
+				 t->covered->uid);
 	t->has_info = kind != STOP_SIGNAL && (kind != STOP_GROUP || t->seized);
 	tell(t, true);
 }
@@ -57,14 +57,13 @@ static void report_trap(struct tracee *t, int code, uint64_t addr)
 /* As if somebody had sent it, which is what the kernel's own look like as well. */
 static void report_made_signal(struct tracee *t, int signo)
 {
-	status_stop_info(&t->info, signo, SI_USER, t->tid, (uid_t)fd_status_number(t->tid, "Uid"));
+	status_stop_info(&t->info, signo, SI_USER, t->tid, t->covered->uid);
 	event_report(t, STOP_TRAP, status_stopped(signo, 0));
 }
 
 static void report_group(struct tracee *t, int signo)
 {
-	status_stop_info(&t->info, signo, signo | PTRACE_EVENT_STOP << 8, t->tid,
-			 (uid_t)fd_status_number(t->tid, "Uid"));
+	status_stop_info(&t->info, signo, signo | PTRACE_EVENT_STOP << 8, t->tid, t->covered->uid);
 	event_report(t, STOP_GROUP, status_stopped(signo, t->seized ? PTRACE_EVENT_STOP : 0));
 }
 
@@ -232,8 +231,15 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 		return;
 	}
 	keep(t, ev);
+	if (ev->kind == COTRACE_EVENT_CLONE && resume_hold(t) == 0) {
+		/* The thread starts when all sessions have had this event; tracers wait for that. */
+		t->event_open = false;
+		pass(t->covered, ev);
+	}
 	report_event(t, kind->event, (uint64_t)ev->child.tid);
-	if (ev->kind != COTRACE_EVENT_CLONE)
+	if (ev->kind == COTRACE_EVENT_CLONE)
+		attach_new(t->covered, t, ev->child.tid, ev->child.task);
+	else
 		attach_child(t, ev->child.pid, ev->child.task, ev->child.fd);
 }
 
@@ -405,7 +411,7 @@ static void over_event(struct covered *c)
 	tracer->p->host->changed(tracer->p->arg, tracer->pid, false, NULL);
 }
 
-void event_take(struct covered *c, const struct cotrace_event *ev)
+void covered_event(struct covered *c, const struct cotrace_event *ev)
 {
 	struct tracee *t = tracee_by_tid(c->tracer, ev->tid);
 

@@ -34,6 +34,7 @@ struct covered {
 	struct list in_tracer;
 	struct tracer *tracer;
 	pid_t pid;
+	uid_t uid;
 	struct cotrace *s; /* NULL once it is over */
 	struct list traps; /* breakpoints that the tracer has written: struct trap */
 	uint32_t options;  /* of all tracees together, as subscribed */
@@ -115,7 +116,7 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 int attach_traceme(struct personality *p, const struct caller *c);
 int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
 		uint32_t options);
-/* A child or thread that @parent made becomes a tracee, and stands. NULL: no memory. */
+/* A task that @parent made is or becomes a tracee; a stop is due. NULL: no memory. */
 struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task);
 /* A child that came with a session of its own. */
 void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd);
@@ -124,7 +125,7 @@ int attach_subscribe(struct covered *c);
 int attach_follow_options(struct covered *c);
 
 /* event.c */
-void event_take(struct covered *c, const struct cotrace_event *ev);
+void covered_event(struct covered *c, const struct cotrace_event *ev);
 void event_report(struct tracee *t, enum stop_kind kind, int status);
 /* Reports what is due. False: nothing is. */
 bool event_next_due(struct tracee *t);
@@ -137,6 +138,8 @@ int resume_interrupt(struct tracee *t);
 int resume_listen(struct tracee *t);
 /* Takes a hold, and a stop of our own making is due once it stands. */
 int resume_make_stand(struct tracee *t, unsigned due);
+/* A hold beside that of the open event, whose STOP_DONE means nothing. */
+int resume_hold(struct tracee *t);
 void resume_want_calls(struct covered *c);
 void resume_unwanted_call(struct covered *c);
 

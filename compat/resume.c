@@ -44,8 +44,7 @@ void resume_unwanted_call(struct covered *c)
 
 /* ---- Going on ---- */
 
-/* A hold beside that of the open event, whose STOP_DONE means nothing. */
-static int hold(struct tracee *t)
+int resume_hold(struct tracee *t)
 {
 	int r;
 
@@ -120,7 +119,7 @@ static int step(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 	int r = 0;
 
 	if (decides) {
-		r = hold(t);
+		r = resume_hold(t);
 		if (r == 0)
 			r = answer(t, decides, v);
 	}
@@ -151,7 +150,7 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 	t->mode = mode;
 	t->fresh = false;
 	if (t->due != 0) {
-		r = hold(t);
+		r = resume_hold(t);
 		if (r == 0)
 			r = answer(t, decides, &v);
 		event_next_due(t);

@@ -109,6 +109,7 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 	}
 	c->tracer = tracer;
 	c->pid = pid;
+	c->uid = (uid_t)fd_status_number(pid, "Uid");
 	c->s = s;
 	list_init(&c->traps);
 	list_append(&tracer->covered, &c->in_tracer);
@@ -288,7 +289,7 @@ static void take_all(struct personality *p, struct covered *c)
 			return;
 		if (r < 0)
 			ev.kind = COTRACE_EVENT_ENGINE_GONE;
-		event_take(c, &ev);
+		covered_event(c, &ev);
 	}
 }
 

@@ -66,6 +66,7 @@ struct wait_query {
 	int idtype; /* P_ALL, P_PID, P_PGID; P_PIDFD is the host's to resolve */
 	pid_t id;
 	int options; /* WNOHANG and WUNTRACED mean nothing here */
+	bool usage;  /* the caller wants to know what it has used */
 };
 
 struct wait_result {

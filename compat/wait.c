@@ -69,12 +69,11 @@ static bool has_report(const struct tracee *t, const struct wait_query *q)
 
 static void take(struct tracee *t, const struct wait_query *q, struct wait_result *result)
 {
-	long uid = fd_status_number(t->tid, "Uid");
-
 	result->tid = t->tid;
-	result->uid = uid < 0 ? 0 : (uid_t)uid;
+	result->uid = t->covered->uid;
 	result->status = t->status;
-	read_usage(t->tid, &result->usage);
+	if (q->usage)
+		read_usage(t->tid, &result->usage);
 	if (q->options & WNOWAIT)
 		return;
 	t->fresh = false;
