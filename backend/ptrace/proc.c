@@ -12,6 +12,14 @@
 #include "backend/ptrace/internal.h"
 #include "base/fd.h"
 
+/* Of our /proc, though what it was of is gone. */
+static bool is_of_proc(const struct stat *theirs)
+{
+	struct stat ours;
+
+	return stat("/proc", &ours) == 0 && theirs->st_dev == ours.st_dev;
+}
+
 static bool is_file(const struct stat *theirs, const char *path)
 {
 	struct stat ours;
@@ -23,7 +31,8 @@ static bool is_file(const struct stat *theirs, const char *path)
 /*
  * The client opened its fd itself, so the kernel has judged it. While it is open its inode
  * is the one that the same path leads to (the two procfs mounts must be the same). Where the
- * leader has exited, the memory can be had through any other task only.
+ * leader has exited, the memory can be had through any other task only; when that exits, too,
+ * the client has to look for another.
  */
 int proc_check_access(struct backend *base, pid_t pid, int fd)
 {
@@ -42,14 +51,15 @@ int proc_check_access(struct backend *base, pid_t pid, int fd)
 		return pread(fd, &byte, 1, 0) == 0 ? -ESTALE : 0;
 	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
 	dir = proc_state(pid) == 'Z' ? opendir(path) : NULL;
+	if (dir == NULL)
+		return -EACCES;
 	found = false;
-	while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+	while (!found && (entry = readdir(dir)) != NULL) {
 		snprintf(path, sizeof path, "/proc/%d/task/%.16s/mem", (int)pid, entry->d_name);
 		found = entry->d_name[0] != '.' && is_file(&theirs, path);
 	}
-	if (dir != NULL)
-		closedir(dir);
-	return found ? 0 : -EACCES;
+	closedir(dir);
+	return found ? 0 : is_of_proc(&theirs) ? -ESTALE : -EACCES;
 }
 
 pid_t proc_process_of(struct backend *base, pid_t tid)

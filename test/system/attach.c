@@ -157,6 +157,24 @@ TEST(others_who_look_at_a_new_engine_do_not_end_it)
 	CHECK_EQ(status, 0);
 }
 
+/* 67: by which task access was judged is gone by the time that the engine looks. */
+TEST(a_process_whose_tasks_do_not_last_can_be_attached_to)
+{
+	struct cotrace *s;
+	struct target t;
+
+	TARGET_START(&t, "relay", "3");
+	target_expect(&t, "ready");
+	CHECK_SOON(proc_state(t.pid) == 'Z', 2000);
+	for (unsigned i = 0; i < test_rounds(40, 1000); i++) {
+		s = attached(t.pid, NULL);
+		cotrace_close(s);
+	}
+	target_go(&t);
+	target_expect(&t, "ended");
+	target_ends_well(&t, 5000);
+}
+
 static void check_reason(pid_t pid, int error, enum cotrace_reason reason, int detail)
 {
 	struct cotrace_explanation e = { .size = sizeof e };
