@@ -130,6 +130,8 @@ static void attach(struct world *w, struct client *c, unsigned how)
 				 .flags = how >> 3 & 7 };
 	struct wire_writer out;
 
+	if ((m.flags & COTRACE_CHILD_FDS) && (how & 1))
+		m.flags |= COTRACE_CHILD_INHERITS;
 	if (m.role)
 		m.flags &= ~COTRACE_POLICY;
 	connect_client(w, c);
@@ -275,6 +277,8 @@ static void step_held(struct world *w)
 					       KERNEL_PLACE(4) };
 			struct wire_writer out;
 
+			if (bits >= 0xc0)
+				m.kind = COTRACE_STEP_SYSCALL;
 			if (p->holds == 0 || c == NULL || skip--)
 				continue;
 			wire_writer_init(&out, c->out, sizeof c->out);
@@ -308,7 +312,7 @@ static void subscribe_widely(struct world *w, struct client *c)
 		wire_begin(&out, WIRE_SIGNALS, 0, 4);
 		wire_put_signals(&out, &(struct wire_signals){ ~0ull, mode });
 		wire_finish(&out);
-		for (uint32_t kind = 1; kind <= COTRACE_EVENT_CHANGED; kind++) {
+		for (uint32_t kind = 1; kind <= COTRACE_EVENT_MAX; kind++) {
 			wire_begin(&out, WIRE_SUBSCRIBE, 0, 4);
 			wire_put_subscribe(&out, &(struct wire_subscribe){ kind, mode });
 			wire_finish(&out);
