@@ -14,9 +14,10 @@ int end_main(int argc, char **argv);
 int why_main(int argc, char **argv);
 int core_main(int argc, char **argv);
 int stack_main(int argc, char **argv);
+int run_main(int argc, char **argv);
 
 extern const char trace_help[], break_help[], ps_help[], end_help[], why_help[], core_help[],
-	stack_help[];
+	stack_help[], run_help[];
 
 /* "cotrace: " and the message, on stderr. Returns @status. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

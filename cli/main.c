@@ -23,6 +23,7 @@ static const struct command {
 	{ "why", why_main, why_help, "say why a process cannot be attached to" },
 	{ "core", core_main, core_help, "write a core file of a running process" },
 	{ "stack", stack_main, stack_help, "show the stacks of a process" },
+	{ "run", run_main, run_help, "run gdb, strace or another user of ptrace() on cotrace" },
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread that waits in the kernel does not hear of tracees. It is stopped for a moment, by a
+ * session on its process: the kernel makes its call anew then, and so we get to see it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "compat/supervise/supervise.h"
+
+void callback_close(struct supervisor *s, struct tool *t)
+{
+	if (!t->session)
+		return;
+	/* The fd is the session's to close. */
+	t->session_source.fd = -1;
+	cotrace_close(t->session);
+	t->session = NULL;
+	t->calling = 0;
+	(void)s;
+}
+
+static void session_ready(struct supervisor *s, struct source *source)
+{
+	struct tool *t = list_entry(source, struct tool, session_source);
+	struct cotrace_event ev = { .size = sizeof ev };
+
+	while (t->session && cotrace_next(t->session, &ev, 0) == 1) {
+		switch (ev.kind) {
+		case COTRACE_EVENT_STOP_DONE:
+			cotrace_resume(t->session, ev.task);
+			break;
+		case COTRACE_EVENT_SESSION_END:
+		case COTRACE_EVENT_ENGINE_GONE:
+			callback_close(s, t);
+			break;
+		}
+	}
+}
+
+static bool open_session(struct supervisor *s, struct tool *t)
+{
+	int r;
+
+	if (t->session)
+		return true;
+	r = cotrace_attach(&t->session, t->pid, NULL);
+	if (r < 0) {
+		log_debug("%d cannot be called back: %d", t->pid, r);
+		return false;
+	}
+	t->session_source.ready = session_ready;
+	r = source_add(s, &t->session_source, cotrace_fd(t->session));
+	if (r < 0)
+		callback_close(s, t);
+	return r == 0;
+}
+
+static uint64_t task_of(struct cotrace *session, pid_t tid)
+{
+	int count = cotrace_tasks(session, NULL, 0);
+	struct cotrace_task_info *v;
+	uint64_t task = 0;
+
+	if (count <= 0)
+		return 0;
+	v = calloc((size_t)count, sizeof *v);
+	if (v)
+		count = cotrace_tasks(session, v, (size_t)count);
+	for (int i = 0; v && i < count; i++)
+		if (v[i].tid == tid)
+			task = v[i].task;
+	free(v);
+	return task;
+}
+
+/*
+ * The call in which it waits, if it does: what it was notified of may be over since. A thread
+ * that runs is about to wait, or has just done so; stopping it then does no harm.
+ */
+static bool may_wait(pid_t tid, bool compat)
+{
+	char path[48], text[256];
+	enum call call;
+	int nr;
+
+	snprintf(path, sizeof path, "/proc/%d/syscall", (int)tid);
+	if (fd_read_file(path, text, sizeof text) <= 0 || sscanf(text, "%d", &nr) != 1)
+		return true;
+	call = calls_find_any(nr, compat);
+	return call == CALL_WAIT4 || call == CALL_WAITPID || call == CALL_WAITID;
+}
+
+void callback(struct supervisor *s, struct tool *t, struct wait *w)
+{
+	pid_t tid = w->notice.caller.tid;
+	bool waits = may_wait(tid, w->notice.caller.compat);
+	uint64_t task;
+
+	/* Either way it is called back once: it asks again, or it did not wait. */
+	wait_free(s, w);
+	if (!waits || !open_session(s, t))
+		return;
+	task = task_of(t->session, tid);
+	if (task && cotrace_stop(t->session, task, COTRACE_ONE, 0) != -ESRCH)
+		t->calling++;
+	log_debug("%d is called back from its wait", tid);
+}

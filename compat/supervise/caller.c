@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory of programs whose calls we answer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "compat/supervise/supervise.h"
+
+/* Without process_vm_*(), where a security module or a kernel does not have them. */
+static int by_file(pid_t tid, uint64_t addr, void *to, const void *from, size_t size)
+{
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/mem", (int)tid);
+	fd = open(path, (to ? O_RDONLY : O_WRONLY) | O_CLOEXEC);
+	if (fd < 0)
+		return -EFAULT;
+	n = to ? pread(fd, to, size, (off_t)addr) : pwrite(fd, from, size, (off_t)addr);
+	fd_close(fd);
+	return n == (ssize_t)size ? 0 : -EFAULT;
+}
+
+static bool not_allowed(int error)
+{
+	return error == ENOSYS || error == EPERM;
+}
+
+/* What was read counts only if the thread still waits: else it may be another one's. */
+int caller_read(void *arg, const struct caller *c, uint64_t addr, void *buf, size_t size)
+{
+	const struct supervisor *s = arg;
+	struct iovec local = { buf, size }, remote = { (void *)(uintptr_t)addr, size };
+	ssize_t n = process_vm_readv(c->tid, &local, 1, &remote, 1, 0);
+	int r = n == (ssize_t)size ? 0 : -EFAULT;
+
+	if (n < 0 && not_allowed(errno))
+		r = by_file(c->tid, addr, buf, NULL, size);
+	if (r == 0 && s->now && !notice_valid(s, s->now))
+		r = -EFAULT;
+	return r;
+}
+
+int caller_write(void *arg, const struct caller *c, uint64_t addr, const void *buf, size_t size)
+{
+	const struct supervisor *s = arg;
+	struct iovec local = { (void *)(uintptr_t)buf, size };
+	struct iovec remote = { (void *)(uintptr_t)addr, size };
+	ssize_t n;
+
+	if (s->now && !notice_valid(s, s->now))
+		return -EFAULT;
+	n = process_vm_writev(c->tid, &local, 1, &remote, 1, 0);
+	if (n < 0 && not_allowed(errno))
+		return by_file(c->tid, addr, NULL, buf, size);
+	return n == (ssize_t)size ? 0 : -EFAULT;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <seccomp.h>
+#include <stddef.h>
+
+#include "compat/supervise/calls.h"
+
+static const struct {
+	const char *name;
+	enum call call;
+} intercepted[] = {
+	{ "ptrace", CALL_PTRACE },
+	{ "wait4", CALL_WAIT4 },
+	{ "waitpid", CALL_WAITPID },
+	{ "waitid", CALL_WAITID },
+	{ "process_vm_readv", CALL_VM_READ },
+	{ "process_vm_writev", CALL_VM_WRITE },
+	{ "pread64", CALL_PREAD },
+	{ "pwrite64", CALL_PWRITE },
+	{ "preadv", CALL_PREADV },
+	{ "preadv2", CALL_PREADV },
+	{ "pwritev", CALL_PWRITEV },
+	{ "pwritev2", CALL_PWRITEV },
+};
+
+#define INTERCEPTED (sizeof intercepted / sizeof intercepted[0])
+
+static const uint32_t arches[] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86 };
+
+#define ARCHES (sizeof arches / sizeof arches[0])
+
+static bool is_compat(uint32_t arch)
+{
+	return arch != seccomp_arch_native();
+}
+
+enum call calls_find(uint32_t arch, int nr, bool *compat)
+{
+	static int numbers[ARCHES][INTERCEPTED];
+
+	if (!numbers[0][0])
+		for (size_t a = 0; a < ARCHES; a++)
+			for (size_t i = 0; i < INTERCEPTED; i++)
+				numbers[a][i] = seccomp_syscall_resolve_name_arch(
+					arches[a], intercepted[i].name);
+	*compat = is_compat(arch);
+	for (size_t a = 0; a < ARCHES; a++)
+		for (size_t i = 0; i < INTERCEPTED; i++)
+			if (arches[a] == arch && numbers[a][i] == nr)
+				return intercepted[i].call;
+	return CALL_OTHER;
+}
+
+enum call calls_find_any(int nr, bool compat)
+{
+	return calls_find(arches[compat], nr, &compat);
+}
+
+/* An offset is the fourth argument; with 32 bits its upper half is the fifth. */
+static int add_offset_rules(scmp_filter_ctx f, int nr, bool compat)
+{
+	int r = seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 1,
+				       SCMP_A3(SCMP_CMP_GE, CALLS_LEAST_ADDRESS));
+
+	if (r == 0 && compat)
+		r = seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 1, SCMP_A4(SCMP_CMP_NE, 0));
+	return r;
+}
+
+/* libseccomp wants numbers as they are natively, or its own where there is none. */
+static int add_rules(scmp_filter_ctx f, uint32_t arch)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < INTERCEPTED && r == 0; i++) {
+		int nr = seccomp_syscall_resolve_name(intercepted[i].name);
+
+		if (seccomp_syscall_resolve_name_arch(arch, intercepted[i].name) < 0)
+			continue;
+		r = intercepted[i].call >= CALL_PREAD
+			    ? add_offset_rules(f, nr, is_compat(arch))
+			    : seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 0);
+	}
+	return r;
+}
+
+/* What is no call of these architectures is the kernel's to judge, as everything else. */
+static int filter_new(scmp_filter_ctx *out, uint32_t arch)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int r = f ? seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW) : -ENOMEM;
+
+	if (r == 0 && is_compat(arch)) {
+		r = seccomp_arch_remove(f, SCMP_ARCH_NATIVE);
+		if (r == 0)
+			r = seccomp_arch_add(f, arch);
+	}
+	if (r == 0)
+		r = add_rules(f, arch);
+	if (r < 0 && f) {
+		seccomp_release(f);
+		f = NULL;
+	}
+	*out = f;
+	return r;
+}
+
+static int filter_of_all(scmp_filter_ctx *out)
+{
+	int r = filter_new(out, arches[0]);
+
+	for (size_t a = 1; a < ARCHES && r == 0; a++) {
+		scmp_filter_ctx more;
+
+		r = filter_new(&more, arches[a]);
+		if (r == 0)
+			r = seccomp_merge(*out, more);
+		if (r < 0 && more)
+			seccomp_release(more);
+	}
+	/* The filter guards against nothing, so the CPU need not either. */
+	if (r == 0)
+		r = seccomp_attr_set(*out, SCMP_FLTATR_CTL_SSB, 1);
+	if (r == 0)
+		r = seccomp_attr_set(*out, SCMP_FLTATR_API_SYSRAWRC, 1);
+	if (r < 0 && *out)
+		seccomp_release(*out);
+	return r;
+}
+
+int filter_install(bool *no_new_privs)
+{
+	scmp_filter_ctx f;
+	int r = filter_of_all(&f);
+
+	if (r < 0)
+		return r;
+	*no_new_privs = false;
+	r = seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0);
+	if (r == 0)
+		r = seccomp_load(f);
+	if (r == -EACCES || r == -EPERM) {
+		*no_new_privs = true;
+		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 1);
+		if (r == 0)
+			r = seccomp_load(f);
+	}
+	if (r == 0)
+		r = seccomp_notify_fd(f);
+	seccomp_release(f);
+	return r;
+}

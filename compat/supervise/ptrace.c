@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls of ptrace(). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "compat/supervise/access.h"
+#include "compat/supervise/supervise.h"
+
+/*
+ * A signal may take the caller out of its call after we have carried it out. The call is made
+ * again then, with the same arguments: it gets the result that it has not heard.
+ */
+static bool answer_again(struct supervisor *s, const struct notice *n)
+{
+	struct done *d = s->done.count ? map_take(&s->done, (uint64_t)n->caller.tid) : NULL;
+	bool same = d && !memcmp(d->args, n->args, sizeof d->args);
+
+	if (same && notice_answer(s, n, d->result) < 0 &&
+	    map_put(&s->done, (uint64_t)n->caller.tid, d) == 0)
+		return true;
+	free(d);
+	return same;
+}
+
+static void remember(struct supervisor *s, const struct notice *n, int64_t result)
+{
+	struct done *d = malloc(sizeof *d);
+
+	if (!d)
+		return;
+	memcpy(d->args, n->args, sizeof d->args);
+	d->result = result;
+	free(map_take(&s->done, (uint64_t)n->caller.tid));
+	if (map_put(&s->done, (uint64_t)n->caller.tid, d) < 0)
+		free(d);
+}
+
+/* Longs of 32-bit callers come without their sign. */
+static int64_t extend(const struct caller *c, uint64_t v)
+{
+	return c->compat ? (int32_t)v : (int64_t)v;
+}
+
+/* The personality does not know who may do what: it would act with our credentials. */
+static int judge(const struct notice *n, int64_t request, pid_t target)
+{
+	pid_t parent;
+
+	switch (request) {
+	case PTRACE_ATTACH:
+	case PTRACE_SEIZE:
+		return access_check(n->caller.pid, target);
+	case PTRACE_TRACEME:
+		parent = (pid_t)fd_status_number(n->caller.tid, "PPid");
+		return parent > 0 ? access_check_traceme(parent, n->caller.tid) : -EPERM;
+	default:
+		return 0;
+	}
+}
+
+/* Whose end is to be heard of from now on. */
+static void watch(struct supervisor *s, const struct notice *n, int64_t request)
+{
+	long parent;
+
+	if (request == PTRACE_ATTACH || request == PTRACE_SEIZE)
+		tool_get(s, n->caller.pid);
+	if (request != PTRACE_TRACEME)
+		return;
+	parent = fd_status_number(n->caller.tid, "PPid");
+	if (parent > 0)
+		tool_get(s, (pid_t)parent);
+}
+
+void ptrace_begin(struct supervisor *s, struct notice *n)
+{
+	int64_t request = extend(&n->caller, n->args[0]), pid = (pid_t)n->args[1], result;
+
+	if (answer_again(s, n))
+		return;
+	if (request == CALLS_WHO_SUPERVISES) {
+		notice_answer(s, n, getpid());
+		return;
+	}
+	if (!notice_process(s, n)) {
+		notice_answer(s, n, -ESRCH);
+		return;
+	}
+	result = judge(n, request, (pid_t)pid);
+	if (result == 0) {
+		s->now = n;
+		result = personality_ptrace(s->personality, &n->caller, (uint64_t)request, pid,
+					    n->args[2], n->args[3]);
+		s->now = NULL;
+	}
+	log_debug("%d: ptrace(%#llx, %lld, %#llx, %#llx) = %lld", n->caller.tid, (long long)request,
+		  (long long)pid, (unsigned long long)n->args[2], (unsigned long long)n->args[3],
+		  (long long)result);
+	if (result >= 0)
+		watch(s, n, request);
+	if (notice_answer(s, n, result) == -ENOENT)
+		remember(s, n, result);
+}
