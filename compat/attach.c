@@ -2,7 +2,9 @@
 /* How tasks become tracees: PTRACE_TRACEME, ATTACH, SEIZE, and birth. */
 #include <errno.h>
 #include <linux/ptrace.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -51,6 +53,8 @@ int attach_follow_options(struct covered *c)
 		r = subscribe_if(c, COTRACE_EVENT_TASK_START, PTRACE_O_TRACECLONE, before, now);
 	if (r == 0)
 		r = subscribe_if(c, COTRACE_EVENT_VFORK_DONE, PTRACE_O_TRACEVFORKDONE, before, now);
+	if (r == 0)
+		r = subscribe_if(c, COTRACE_EVENT_SECCOMP, PTRACE_O_TRACESECCOMP, before, now);
 	if (r == 0 && (now ^ before) & PTRACE_O_TRACEEXIT)
 		r = cotrace_subscribe(c->s, COTRACE_EVENT_TASK_EXIT, end);
 	if (r == 0)
@@ -58,7 +62,7 @@ int attach_follow_options(struct covered *c)
 	return r;
 }
 
-int attach_subscribe(struct covered *c)
+static int subscribe(struct covered *c)
 {
 	static const struct {
 		enum cotrace_event_kind kind;
@@ -81,7 +85,8 @@ int attach_subscribe(struct covered *c)
 
 static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
 {
-	struct cotrace_options options = { .size = sizeof options, .flags = COTRACE_CHILD_FDS };
+	struct cotrace_options options = { .size = sizeof options,
+					   .flags = COTRACE_CHILD_FDS | COTRACE_CHILD_INHERITS };
 	struct cotrace *s;
 	int r;
 
@@ -96,7 +101,7 @@ static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
 		cotrace_close(s);
 		return -ENOMEM;
 	}
-	return attach_subscribe(*out);
+	return subscribe(*out);
 }
 
 /* The session's id of a task, and how it stands. */
@@ -162,6 +167,17 @@ static int as_ptrace(int r)
 	return r == -ESRCH || r == -ENOMEM || r == 0 ? r : -EPERM;
 }
 
+static bool is_zombie(pid_t tid)
+{
+	char path[32], text[512], *at;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
+	if (fd_read_file(path, text, sizeof text) < 0)
+		return false;
+	at = strrchr(text, ')');
+	return at != NULL && (at[2] == 'Z' || at[2] == 'X');
+}
+
 int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
 		uint32_t options)
 {
@@ -172,7 +188,7 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 
 	if (pid <= 0)
 		return -ESRCH;
-	if (pid == c->pid || tracee_by_tid(tracer, tid) != NULL)
+	if (pid == c->pid || is_zombie(tid) || tracee_by_tid(tracer, tid) != NULL)
 		return -EPERM;
 	r = as_ptrace(add_tracee(&t, tracer, (pid_t)pid, tid, &info));
 	if (r < 0)
@@ -182,7 +198,7 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 	t->options = options;
 	r = attach_follow_options(t->covered);
 	if (r == 0 && info.state == COTRACE_TASK_JOB_STOPPED)
-		return resume_make_stand(t, seize ? DUE_GROUP : DUE_SIGSTOP);
+		return resume_make_stand(t, seize ? DUE_GROUP : DUE_GROUP | DUE_SIGSTOP);
 	if (r == 0 && !seize)
 		return resume_make_stand(t, DUE_SIGSTOP);
 	return r;
@@ -202,7 +218,7 @@ struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t 
 	t->owner = parent->owner;
 	t->seized = parent->seized;
 	t->options = parent->options;
-	t->due = t->seized ? DUE_INTERRUPT : DUE_SIGSTOP;
+	t->due = t->seized ? DUE_INTERRUPT : DUE_BIRTH;
 	return t;
 }
 
@@ -219,7 +235,7 @@ void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd)
 		return;
 	}
 	c = covered_new(tracer_of(parent), pid, s);
-	if (c != NULL && attach_subscribe(c) == 0)
+	if (c != NULL)
 		t = attach_new(c, parent, pid, task);
 	if (t == NULL) { /* it runs on, as one whose tracer has died */
 		if (c != NULL)
@@ -228,8 +244,8 @@ void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd)
 			cotrace_close(s);
 		return;
 	}
-	t->held = true;
+	/* It is held from its start, and STOP_DONE tells when it stands. */
+	c->options = parent->covered->options;
 	memory_inherit_traps(c, parent->covered);
 	attach_follow_options(c);
-	event_next_due(t);
 }

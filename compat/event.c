@@ -14,7 +14,7 @@
 
 /* ---- Reports ---- */
 
-static void tell(struct tracee *t, bool traced)
+static void tell(struct tracee *t, bool traced, bool sigchld)
 {
 	struct personality *p = tracer_of(t)->p;
 	siginfo_t info;
@@ -22,10 +22,10 @@ static void tell(struct tracee *t, bool traced)
 	status_stop_info(&info, SIGCHLD, 0, t->tid, t->covered->uid);
 	status_to_siginfo(t->status, traced, &info);
 	t->fresh = true;
-	p->host->changed(p->arg, tracer_of(t)->pid, true, &info);
+	p->host->changed(p->arg, tracer_of(t)->pid, sigchld, &info);
 }
 
-void event_report(struct tracee *t, enum stop_kind kind, int status)
+static void report(struct tracee *t, enum stop_kind kind, int status, uint64_t message)
 {
 	int signo = WSTOPSIG(status), event = status >> 16;
 
@@ -33,38 +33,38 @@ void event_report(struct tracee *t, enum stop_kind kind, int status)
 	t->state = TRACEE_STANDS;
 	t->status = status;
 	t->info_set = false;
+	t->message = message;
 	if (kind == STOP_EVENT || kind == STOP_CALL)
 		status_stop_info(&t->info, signo & ~STATUS_SYSGOOD, signo | event << 8, t->tid,
 				 t->covered->uid);
 	t->has_info = kind != STOP_SIGNAL && (kind != STOP_GROUP || t->seized);
-	tell(t, true);
+	tell(t, true, true);
 }
 
 static void report_event(struct tracee *t, int event, uint64_t message)
 {
-	t->message = message;
-	event_report(t, STOP_EVENT, status_stopped(SIGTRAP, event));
+	report(t, STOP_EVENT, status_stopped(SIGTRAP, event), message);
 }
 
 static void report_trap(struct tracee *t, int code, uint64_t addr)
 {
 	status_stop_info(&t->info, SIGTRAP, code, 0, 0);
-	if (addr != 0 || code == TRAP_TRACE)
+	if (addr != 0)
 		t->info.si_addr = (void *)(uintptr_t)addr;
-	event_report(t, STOP_TRAP, status_stopped(SIGTRAP, 0));
+	report(t, STOP_TRAP, status_stopped(SIGTRAP, 0), 0);
 }
 
 /* As if somebody had sent it, which is what the kernel's own look like as well. */
-static void report_made_signal(struct tracee *t, int signo)
+static void report_made_signal(struct tracee *t, int signo, int code, bool own)
 {
-	status_stop_info(&t->info, signo, SI_USER, t->tid, t->covered->uid);
-	event_report(t, STOP_TRAP, status_stopped(signo, 0));
+	status_stop_info(&t->info, signo, code, own ? t->tid : 0, own ? t->covered->uid : 0);
+	report(t, STOP_TRAP, status_stopped(signo, 0), 0);
 }
 
 static void report_group(struct tracee *t, int signo)
 {
 	status_stop_info(&t->info, signo, signo | PTRACE_EVENT_STOP << 8, t->tid, t->covered->uid);
-	event_report(t, STOP_GROUP, status_stopped(signo, t->seized ? PTRACE_EVENT_STOP : 0));
+	report(t, STOP_GROUP, status_stopped(signo, t->seized ? PTRACE_EVENT_STOP : 0), 0);
 }
 
 bool event_next_due(struct tracee *t)
@@ -74,16 +74,22 @@ bool event_next_due(struct tracee *t)
 	t->due &= ~due;
 	switch (due) {
 	case DUE_TRAP:
-		report_made_signal(t, SIGTRAP);
+		report_made_signal(t, SIGTRAP, SI_USER, true);
+		return true;
+	case DUE_GROUP:
+		report_group(t, SIGSTOP);
 		return true;
 	case DUE_SIGSTOP:
-		report_made_signal(t, SIGSTOP);
+		report_made_signal(t, SIGSTOP, SI_KERNEL, false);
 		return true;
 	case DUE_INTERRUPT:
 		report_event(t, PTRACE_EVENT_STOP, 0);
 		return true;
-	case DUE_GROUP:
-		report_group(t, SIGSTOP);
+	case DUE_BIRTH:
+		report_made_signal(t, SIGSTOP, SI_USER, false);
+		return true;
+	case DUE_SIGNAL:
+		report(t, STOP_SIGNAL, status_stopped(t->ev.signal.signo, 0), 0);
 		return true;
 	}
 	return false;
@@ -96,8 +102,9 @@ void event_dead(struct tracee *t, int status)
 	t->state = TRACEE_DEAD;
 	t->status = status;
 	t->event_open = t->held = false;
-	t->kernels = t->tid == c->pid && fd_status_number(t->tid, "PPid") == c->tracer->pid;
-	tell(t, false);
+	t->kernels = t->tid == c->pid && c->child;
+	/* For its own child the kernel does that. */
+	tell(t, false, !t->kernels);
 	attach_follow_options(c);
 }
 
@@ -118,57 +125,67 @@ static void keep(struct tracee *t, const struct cotrace_event *ev)
 
 static void signal_event(struct tracee *t, const struct cotrace_event *ev)
 {
+	bool listened = t->state == TRACEE_LISTENS && ev->signal.signo == SIGCONT;
+
 	if (t->injected == ev->signal.signo) {
 		t->injected = 0;
-		pass(t->covered, ev);
+		resume_carry_on(t, ev);
 		return;
 	}
 	keep(t, ev);
-	event_report(t, STOP_SIGNAL, status_stopped(ev->signal.signo, 0));
+	if (listened) { /* that it is stopped no more comes first */
+		t->due |= DUE_SIGNAL;
+		report_event(t, PTRACE_EVENT_STOP, 0);
+		return;
+	}
+	report(t, STOP_SIGNAL, status_stopped(ev->signal.signo, 0), 0);
+}
+
+static void report_call(struct tracee *t, const struct cotrace_event *ev, uint64_t message)
+{
+	int mark = t->options & PTRACE_O_TRACESYSGOOD ? STATUS_SYSGOOD : 0;
+
+	keep(t, ev);
+	report(t, STOP_CALL, status_stopped(SIGTRAP | mark, 0), message);
 }
 
 static void entry_event(struct tracee *t, const struct cotrace_event *ev)
 {
-	if (t->mode != MODE_CALL && t->mode != MODE_EMULATE && t->mode != MODE_EMULATE_STEP) {
-		resume_unwanted_call(t->covered);
-		pass(t->covered, ev);
+	if (t->mode == MODE_CONT || t->mode == MODE_STEP) {
+		resume_carry_on(t, ev);
 		return;
 	}
-	t->covered->unwanted = 0;
 	t->emulated = t->mode != MODE_CALL;
-	t->message = PTRACE_EVENTMSG_SYSCALL_ENTRY;
-	keep(t, ev);
-	event_report(t, STOP_CALL,
-		     status_stopped(t->options & PTRACE_O_TRACESYSGOOD ? SIGTRAP | STATUS_SYSGOOD
-								       : SIGTRAP,
-				    0));
+	report_call(t, ev, PTRACE_EVENTMSG_SYSCALL_ENTRY);
 }
 
 static void exit_event(struct tracee *t, const struct cotrace_event *ev)
 {
-	bool trap = t->exec_exit;
+	bool trap = t->exec_exit, emulated = t->emulated;
 
-	t->exec_exit = false;
-	if (t->emulated || t->mode != MODE_CALL) {
-		t->emulated = false;
-		if (trap) {
-			keep(t, ev);
-			report_made_signal(t, SIGTRAP);
-			return;
-		}
-		if (t->mode == MODE_CONT)
-			resume_unwanted_call(t->covered);
-		pass(t->covered, ev);
+	t->exec_exit = t->emulated = false;
+	if (t->mode == MODE_CALL && !emulated) {
+		t->due |= trap ? DUE_TRAP : 0;
+		report_call(t, ev, PTRACE_EVENTMSG_SYSCALL_EXIT);
+	} else if (trap) {
+		keep(t, ev);
+		report_made_signal(t, SIGTRAP, SI_USER, true);
+	} else if (t->mode == MODE_STEP) { /* a call is one instruction */
+		keep(t, ev);
+		report_trap(t, user_stepped(t, ev->pc), ev->pc);
+	} else {
+		resume_carry_on(t, ev);
+	}
+}
+
+static void filter_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (!(t->options & PTRACE_O_TRACESECCOMP)) {
+		resume_carry_on(t, ev);
 		return;
 	}
-	t->covered->unwanted = 0;
-	t->due |= trap ? DUE_TRAP : 0;
-	t->message = PTRACE_EVENTMSG_SYSCALL_EXIT;
 	keep(t, ev);
-	event_report(t, STOP_CALL,
-		     status_stopped(t->options & PTRACE_O_TRACESYSGOOD ? SIGTRAP | STATUS_SYSGOOD
-								       : SIGTRAP,
-				    0));
+	report_event(t, PTRACE_EVENT_SECCOMP, ev->seccomp.data);
 }
 
 /* The caller of exec has its leader's tid now; what else there was is gone. */
@@ -204,11 +221,8 @@ static void exec_event(struct covered *c, const struct cotrace_event *ev)
 		report_event(t, PTRACE_EVENT_EXEC, (uint64_t)ev->exec.former_tid);
 		return;
 	}
-	if (!t->seized) {
-		t->exec_exit = true;
-		resume_want_calls(c);
-	}
-	pass(c, ev);
+	t->exec_exit = !t->seized;
+	resume_carry_on(t, ev);
 }
 
 /* A child whose parent does not want it traced has come for nothing: its session is closed. */
@@ -227,7 +241,7 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 	if (!(t->options & kind->option)) {
 		if (ev->kind != COTRACE_EVENT_CLONE)
 			fd_close(ev->child.fd);
-		pass(t->covered, ev);
+		resume_carry_on(t, ev);
 		return;
 	}
 	keep(t, ev);
@@ -263,14 +277,17 @@ static void task_exit_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	if (ev->flags & COTRACE_EV_STOP) {
 		if (!(t->options & PTRACE_O_TRACEEXIT)) {
-			pass(t->covered, ev);
+			resume_carry_on(t, ev);
 			return;
 		}
 		keep(t, ev);
 		report_event(t, PTRACE_EVENT_EXIT, (uint64_t)(unsigned)ev->exit.status);
-	} else if (t->tid != t->covered->pid) {
-		event_dead(t, ev->exit.status);
+		return;
 	}
+	t->covered->dying =
+		ev->exit.cause == COTRACE_EXIT_GROUP || ev->exit.cause == COTRACE_EXIT_SIGNAL;
+	if (t->tid != t->covered->pid)
+		event_dead(t, ev->exit.status);
 }
 
 static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
@@ -302,8 +319,7 @@ static void stop_done_event(struct tracee *t)
 static void step_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	keep(t, ev);
-	user_stepped(t);
-	report_trap(t, TRAP_TRACE, ev->pc);
+	report_trap(t, user_stepped(t, ev->pc), ev->pc);
 }
 
 static void breakpoint_event(struct tracee *t, const struct cotrace_event *ev)
@@ -318,14 +334,14 @@ static void breakpoint_event(struct tracee *t, const struct cotrace_event *ev)
 		report_trap(t, TRAP_HWBKPT, ev->pc);
 	} else {
 		t->event_open = false;
-		pass(t->covered, ev);
+		resume_carry_on(t, ev);
 	}
 }
 
 static void watchpoint_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	if (!user_debug_hit(t, ev->watchpoint.id)) {
-		pass(t->covered, ev);
+		resume_carry_on(t, ev);
 		return;
 	}
 	keep(t, ev);
@@ -354,8 +370,11 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 			keep(t, ev);
 			report_event(t, PTRACE_EVENT_VFORK_DONE, (uint64_t)ev->child.tid);
 		} else {
-			pass(t->covered, ev);
+			resume_carry_on(t, ev);
 		}
+		break;
+	case COTRACE_EVENT_SECCOMP:
+		filter_event(t, ev);
 		break;
 	case COTRACE_EVENT_TASK_EXIT:
 		task_exit_event(t, ev);
@@ -379,7 +398,7 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 		stop_done_event(t);
 		break;
 	default:
-		pass(t->covered, ev);
+		resume_carry_on(t, ev);
 	}
 }
 
@@ -434,11 +453,7 @@ void covered_event(struct covered *c, const struct cotrace_event *ev)
 	}
 	if (t != NULL && t->covered == c)
 		tracee_event(t, ev);
-	else if (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY ||
-		 ev->kind == COTRACE_EVENT_SYSCALL_EXIT) {
-		resume_unwanted_call(c);
-		pass(c, ev);
-	} else {
+	else {
 		if (ev->kind == COTRACE_EVENT_FORK || ev->kind == COTRACE_EVENT_VFORK)
 			fd_close(ev->child.fd);
 		pass(c, ev);

@@ -35,11 +35,11 @@ struct covered {
 	struct tracer *tracer;
 	pid_t pid;
 	uid_t uid;
+	bool child;	   /* of the tracer: the kernel tells of its end */
 	struct cotrace *s; /* NULL once it is over */
 	struct list traps; /* breakpoints that the tracer has written: struct trap */
 	uint32_t options;  /* of all tracees together, as subscribed */
-	bool calls;	   /* system calls are subscribed */
-	unsigned unwanted; /* stops at calls that nobody had asked for, in a row */
+	bool dying;	   /* all its tasks are about to end */
 	bool over;	   /* to be freed when its last tracee is */
 };
 
@@ -63,9 +63,11 @@ enum resume_mode { MODE_CONT, MODE_CALL, MODE_STEP, MODE_EMULATE, MODE_EMULATE_S
 
 /* Stops of our own making that are due, as bits: next_due() says in which order. */
 #define DUE_TRAP 1u	 /* SIGTRAP after an exec */
-#define DUE_SIGSTOP 2u	 /* after PTRACE_ATTACH, or of a new task */
-#define DUE_INTERRUPT 4u /* PTRACE_EVENT_STOP */
-#define DUE_GROUP 8u	 /* it was stopped by job control when it was seized */
+#define DUE_GROUP 2u	 /* of a task that is stopped by job control */
+#define DUE_SIGSTOP 4u	 /* after PTRACE_ATTACH */
+#define DUE_INTERRUPT 8u /* PTRACE_EVENT_STOP */
+#define DUE_BIRTH 16u	 /* SIGSTOP of a new task */
+#define DUE_SIGNAL 32u	 /* the open event's: something else came first */
 
 struct tracee {
 	struct list in_tracer;
@@ -90,7 +92,7 @@ struct tracee {
 	enum resume_mode mode;
 	bool emulated;	/* the call under way is not made */
 	bool kernels;	/* dead, a child of the tracer: its status is the kernel's to give */
-	bool exec_exit; /* the end of its exec is what SIGTRAP waits for */
+	bool exec_exit; /* SIGTRAP comes at the end of its exec */
 	int injected;	/* a signal that the tracer gave it; it is not asked about again */
 	bool fresh;	/* @status has not been waited for */
 	int status;
@@ -120,13 +122,11 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task);
 /* A child that came with a session of its own. */
 void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd);
-int attach_subscribe(struct covered *c);
 /* Follows the options of its tracees. 0 or -errno. */
 int attach_follow_options(struct covered *c);
 
 /* event.c */
 void covered_event(struct covered *c, const struct cotrace_event *ev);
-void event_report(struct tracee *t, enum stop_kind kind, int status);
 /* Reports what is due. False: nothing is. */
 bool event_next_due(struct tracee *t);
 void event_dead(struct tracee *t, int status);
@@ -140,8 +140,8 @@ int resume_listen(struct tracee *t);
 int resume_make_stand(struct tracee *t, unsigned due);
 /* A hold beside that of the open event, whose STOP_DONE means nothing. */
 int resume_hold(struct tracee *t);
-void resume_want_calls(struct covered *c);
-void resume_unwanted_call(struct covered *c);
+/* Its tracer is not asked about @ev: it goes on as it did. */
+void resume_carry_on(struct tracee *t, const struct cotrace_event *ev);
 
 /* memory.c */
 struct trap {
@@ -169,7 +169,8 @@ int64_t user_result(struct tracee *t);
 void user_pass_trap(struct tracee *t, uint64_t addr);
 /* A breakpoint or watchpoint has been hit. False: it is none of its debug registers. */
 bool user_debug_hit(struct tracee *t, uint64_t id);
-void user_stepped(struct tracee *t);
+/* After a step to @pc. Returns si_code. */
+int user_stepped(struct tracee *t, uint64_t pc);
 void user_forget_debug(struct tracee *t);
 void user_clear_debug(struct tracee *t);
 extern const uint8_t user_trap; /* the instruction */

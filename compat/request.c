@@ -2,6 +2,7 @@
 /* ptrace(2), request by request. */
 #include <elf.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/ptrace.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -21,7 +22,9 @@
 #define SYSTEM_EMULATE_STEP 32
 #define FP_SIZE 512
 #define REGSET_MAX 16384
+#define REGSET_UNIT 4
 #define SIGNO_MAX 64
+#define PEEK_MAX 64
 
 /* A request under way. */
 struct ask {
@@ -113,6 +116,8 @@ static int get_regset(struct ask *a)
 				sizeof bytes);
 	if (n < 0)
 		return n == -ENODEV ? -EINVAL : (int)n;
+	if (iov.iov_len % REGSET_UNIT)
+		return -EINVAL;
 	if (iov.iov_len > (size_t)n)
 		iov.iov_len = (size_t)n;
 	r = caller_write(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
@@ -122,19 +127,24 @@ static int get_regset(struct ask *a)
 static int set_regset(struct ask *a)
 {
 	static uint8_t bytes[REGSET_MAX];
+	struct cotrace *s = a->t->covered->s;
 	struct iovec iov;
+	ssize_t n;
 	int r = caller_read(a->p, a->c, a->data, &iov, sizeof iov);
 
-	if (r == 0 && iov.iov_len > sizeof bytes)
-		iov.iov_len = sizeof bytes;
-	if (r == 0)
-		r = caller_read(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
-	if (r == 0)
-		r = cotrace_regset_write(a->t->covered->s, a->t->task, (unsigned)a->addr, bytes,
-					 iov.iov_len);
 	if (r < 0)
-		return r == -ENODEV ? -EINVAL : r;
-	return caller_write(a->p, a->c, a->data, &iov, sizeof iov);
+		return r;
+	n = cotrace_regset_read(s, a->t->task, (unsigned)a->addr, bytes, sizeof bytes);
+	if (n < 0)
+		return n == -ENODEV ? -EINVAL : (int)n;
+	if (iov.iov_len % REGSET_UNIT)
+		return -EINVAL;
+	if (iov.iov_len > (size_t)n)
+		iov.iov_len = (size_t)n;
+	r = caller_read(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
+	if (r == 0)
+		r = cotrace_regset_write(s, a->t->task, (unsigned)a->addr, bytes, (size_t)n);
+	return r < 0 ? r : caller_write(a->p, a->c, a->data, &iov, sizeof iov);
 }
 
 static int arch_prctl_(struct ask *a)
@@ -192,7 +202,16 @@ static size_t syscall_info(const struct tracee *t, struct ptrace_syscall_info *i
 		.instruction_pointer = ev->pc,
 		.stack_pointer = ev->sp,
 	};
-	if (t->kind != STOP_CALL)
+	if (t->kind == STOP_EVENT && ev->kind == COTRACE_EVENT_SECCOMP) {
+		info->op = PTRACE_SYSCALL_INFO_SECCOMP;
+		info->seccomp.nr = (uint64_t)ev->seccomp.nr;
+		memcpy(info->seccomp.args, ev->seccomp.args, sizeof info->seccomp.args);
+		info->seccomp.ret_data = ev->seccomp.data;
+		return offsetof(struct ptrace_syscall_info, seccomp.ret_data) +
+		       sizeof info->seccomp.ret_data;
+	}
+	/* The kernel knows a stop at a call by this mark. */
+	if (t->kind != STOP_CALL || !(t->status >> 8 & STATUS_SYSGOOD))
 		return offsetof(struct ptrace_syscall_info, entry);
 	if (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY) {
 		info->op = PTRACE_SYSCALL_INFO_ENTRY;
@@ -233,6 +252,87 @@ static int get_syscall_info(struct ask *a)
 		want = size;
 	r = caller_write(a->p, a->c, a->data, &info, want);
 	return r < 0 ? r : (int)size;
+}
+
+/* ---- What the kernel knows beside ---- */
+
+static ssize_t read_state(struct ask *a, enum cotrace_state what, uint64_t from, void *buf,
+			  size_t size)
+{
+	return cotrace_state_read(a->t->covered->s, a->t->task, what, from, buf, size);
+}
+
+static int peek_siginfo(struct ask *a)
+{
+	struct ptrace_peeksiginfo_args args;
+	siginfo_t some[PEEK_MAX];
+	int r = caller_read(a->p, a->c, a->addr, &args, sizeof args);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	if (args.flags & ~(uint32_t)PTRACE_PEEKSIGINFO_SHARED || args.nr < 0)
+		return -EINVAL;
+	if (args.nr > PEEK_MAX)
+		args.nr = PEEK_MAX;
+	if (args.nr == 0)
+		return 0;
+	n = read_state(a, args.flags ? COTRACE_STATE_PENDING_SHARED : COTRACE_STATE_PENDING,
+		       args.off, some, (size_t)args.nr * sizeof some[0]);
+	if (n <= 0)
+		return (int)n;
+	r = caller_write(a->p, a->c, a->data, some, (size_t)n);
+	return r < 0 ? r : (int)((size_t)n / sizeof some[0]);
+}
+
+static int get_mask(struct ask *a)
+{
+	uint64_t mask;
+	ssize_t n;
+
+	if (a->addr != sizeof mask)
+		return -EINVAL;
+	n = read_state(a, COTRACE_STATE_SIGNAL_MASK, 0, &mask, sizeof mask);
+	return n < 0 ? (int)n : caller_write(a->p, a->c, a->data, &mask, sizeof mask);
+}
+
+static int set_mask(struct ask *a)
+{
+	uint64_t mask;
+	int r;
+
+	if (a->addr != sizeof mask)
+		return -EINVAL;
+	r = caller_read(a->p, a->c, a->data, &mask, sizeof mask);
+	return r < 0 ? r
+		     : cotrace_state_write(a->t->covered->s, a->t->task, COTRACE_STATE_SIGNAL_MASK,
+					   &mask, sizeof mask);
+}
+
+static int get_rseq(struct ask *a)
+{
+	struct ptrace_rseq_configuration rseq;
+	ssize_t n = read_state(a, COTRACE_STATE_RSEQ, 0, &rseq, sizeof rseq);
+	size_t size = a->addr < sizeof rseq ? a->addr : sizeof rseq;
+	int r;
+
+	if (n < 0)
+		return n == -ENODEV ? -EIO : (int)n;
+	r = caller_write(a->p, a->c, a->data, &rseq, size);
+	return r < 0 ? r : (int)sizeof rseq;
+}
+
+static int get_filter(struct ask *a)
+{
+	static uint8_t code[BPF_MAXINSNS * sizeof(struct sock_filter)];
+	ssize_t n = read_state(a, COTRACE_STATE_FILTER, a->addr, code, sizeof code);
+	int r = 0;
+
+	if (n < 0)
+		return (int)n;
+	if (a->data != 0)
+		r = caller_write(a->p, a->c, a->data, code, (size_t)n);
+	return r < 0 ? r : (int)((size_t)n / sizeof(struct sock_filter));
 }
 
 /* ---- Going on ---- */
@@ -314,6 +414,11 @@ static const struct {
 	{ PTRACE_GETREGSET, get_regset },
 	{ PTRACE_SETREGSET, set_regset },
 	{ PTRACE_LISTEN, listen },
+	{ PTRACE_PEEKSIGINFO, peek_siginfo },
+	{ PTRACE_GETSIGMASK, get_mask },
+	{ PTRACE_SETSIGMASK, set_mask },
+	{ PTRACE_GET_RSEQ_CONFIGURATION, get_rseq },
+	{ PTRACE_SECCOMP_GET_FILTER, get_filter },
 	{ PTRACE_GET_SYSCALL_INFO, get_syscall_info },
 	{ OLD_SETOPTIONS, set_options },
 	{ GET_REGISTERS, get_registers },
@@ -351,6 +456,20 @@ static int64_t attach(struct personality *p, const struct caller *c, bool seize,
 	return attach_task(tracer, c, tid, seize, seize ? (uint32_t)data : 0);
 }
 
+/* Its end has not been waited for: what only asks it to stop is no mistake. */
+static bool is_unwaited(const struct tracer *tracer, pid_t tid)
+{
+	if (tracer == NULL)
+		return false;
+	list_for_each (&tracer->tracees, node, after) {
+		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->tid == tid && t->state == TRACEE_DEAD && t->fresh)
+			return true;
+	}
+	return false;
+}
+
 int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64_t request,
 			   int64_t pid, uint64_t addr, uint64_t data)
 {
@@ -364,7 +483,7 @@ int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64
 	personality_pump(p);
 	a.t = tracer != NULL ? tracee_by_tid(tracer, (pid_t)pid) : NULL;
 	if (a.t == NULL)
-		return -ESRCH;
+		return request == PTRACE_INTERRUPT && is_unwaited(tracer, (pid_t)pid) ? 0 : -ESRCH;
 	if (a.t->owner == 0)
 		a.t->owner = c->tid;
 	if (a.t->owner != c->tid)

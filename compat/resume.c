@@ -6,44 +6,6 @@
 
 #include "compat/internal.h"
 
-#define UNWANTED_MAX 16
-
-/* ---- System calls ---- */
-
-void resume_want_calls(struct covered *c)
-{
-	if (c->calls)
-		return;
-	if (cotrace_subscribe_syscalls(c->s, COTRACE_ARCH_ANY, COTRACE_ENTRY | COTRACE_EXIT, NULL,
-				       COTRACE_STOP) == 0)
-		c->calls = true;
-	c->unwanted = 0;
-}
-
-static bool wants_calls(const struct covered *c)
-{
-	list_for_each (&c->tracer->tracees, node, after) {
-		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
-
-		if (t->covered == c && t->state != TRACEE_DEAD &&
-		    (t->exec_exit || t->mode == MODE_CALL || t->mode == MODE_EMULATE))
-			return true;
-	}
-	return false;
-}
-
-/* A tracer that goes on with PTRACE_CONT for good pays for system calls no more. */
-void resume_unwanted_call(struct covered *c)
-{
-	if (++c->unwanted < UNWANTED_MAX || wants_calls(c))
-		return;
-	if (cotrace_subscribe_syscalls(c->s, COTRACE_ARCH_ANY, COTRACE_ENTRY | COTRACE_EXIT, NULL,
-				       COTRACE_OFF) == 0)
-		c->calls = false;
-}
-
-/* ---- Going on ---- */
-
 int resume_hold(struct tracee *t)
 {
 	int r;
@@ -114,6 +76,13 @@ static int answer(struct tracee *t, bool decides, const struct cotrace_verdict *
 	return cotrace_answer(t->covered->s, &t->ev, decides ? v : NULL);
 }
 
+static enum cotrace_step_kind kind_of(enum resume_mode mode)
+{
+	return mode == MODE_STEP || mode == MODE_EMULATE_STEP ? COTRACE_STEP_INSTRUCTION
+							      : COTRACE_STEP_SYSCALL;
+}
+
+/* Until an instruction or a system call is done: a request that needs the hold. */
 static int step(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 {
 	int r = 0;
@@ -124,7 +93,7 @@ static int step(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 			r = answer(t, decides, v);
 	}
 	t->event_open = t->held = false;
-	return r < 0 ? r : cotrace_step(t->covered->s, t->task, COTRACE_STEP_INSTRUCTION, 0, 0);
+	return r < 0 ? r : cotrace_step(t->covered->s, t->task, kind_of(t->mode), 0, 0);
 }
 
 static int run(struct tracee *t, bool decides, const struct cotrace_verdict *v)
@@ -137,18 +106,41 @@ static int run(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 	return r;
 }
 
+static int leave(struct tracee *t, bool decides, const struct cotrace_verdict *v)
+{
+	bool to_end_of_exec = t->exec_exit && t->mode == MODE_CONT;
+
+	return t->mode == MODE_CONT && !to_end_of_exec ? run(t, decides, v) : step(t, decides, v);
+}
+
+void resume_carry_on(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (!(ev->flags & COTRACE_EV_STOP))
+		return;
+	/* Another stop of the same task, under which this one has come. */
+	if (t->state != TRACEE_RUNS) {
+		cotrace_answer(t->covered->s, ev, NULL);
+		return;
+	}
+	t->ev = *ev;
+	t->event_open = true;
+	leave(t, false, NULL);
+}
+
 int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 {
 	struct cotrace_verdict v;
 	bool decides;
 	int r;
 
-	if (mode == MODE_CALL || mode == MODE_EMULATE || mode == MODE_EMULATE_STEP)
-		resume_want_calls(t->covered);
-	inject(t, signo);
-	decides = verdict_of(t, signo, &v);
 	t->mode = mode;
 	t->fresh = false;
+	if (t->due & DUE_SIGNAL) {
+		event_next_due(t);
+		return 0;
+	}
+	inject(t, signo);
+	decides = verdict_of(t, signo, &v);
 	if (t->due != 0) {
 		r = resume_hold(t);
 		if (r == 0)
@@ -157,8 +149,7 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 		return r;
 	}
 	t->state = TRACEE_RUNS;
-	r = mode == MODE_STEP || mode == MODE_EMULATE_STEP ? step(t, decides, &v)
-							   : run(t, decides, &v);
+	r = leave(t, decides, &v);
 	return r == -ESHUTDOWN ? -ESRCH : r;
 }
 
@@ -201,7 +192,7 @@ int resume_interrupt(struct tracee *t)
 		t->due |= DUE_INTERRUPT;
 		return 0;
 	}
-	return resume_make_stand(t, DUE_INTERRUPT);
+	return resume_make_stand(t, t->state == TRACEE_LISTENS ? DUE_GROUP : DUE_INTERRUPT);
 }
 
 int resume_listen(struct tracee *t)

@@ -110,6 +110,7 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 	c->tracer = tracer;
 	c->pid = pid;
 	c->uid = (uid_t)fd_status_number(pid, "Uid");
+	c->child = fd_status_number(pid, "PPid") == tracer->pid;
 	c->s = s;
 	list_init(&c->traps);
 	list_append(&tracer->covered, &c->in_tracer);
@@ -219,7 +220,7 @@ static void let_go(struct tracer *t, pid_t tid)
 			continue;
 		if ((e->options & PTRACE_O_EXITKILL) && e->covered->s != NULL)
 			cotrace_kill(e->covered->s, e->task);
-		if (tid != 0 && e->state == TRACEE_STANDS)
+		if (e->state == TRACEE_STANDS && e->covered->s != NULL)
 			resume_detach(e, 0);
 		else
 			tracee_free(e);

@@ -16,6 +16,12 @@
 #define DR6 6
 #define DR7 7
 #define DR6_STEP 0x4000u
+#define DR6_FIXED 0xffff0ff0u
+#define USER_SIZE (sizeof(struct user) + 2 * WORD) /* the kernel's has two words more */
+/* Instructions, as 16-bit words. */
+#define SYSCALL 0x050f
+#define SYSENTER 0x340f
+#define INT_80 0x80cd
 
 const uint8_t user_trap = 0xcc;
 
@@ -164,7 +170,7 @@ static int set_debug(struct tracee *t, unsigned n, uint64_t value)
 		return set_control(t, value);
 	if (n < WATCHES && value >= 1ull << 47)
 		return -EINVAL;
-	t->debug[n] = value;
+	t->debug[n] = n == DR6 ? value ^ DR6_FIXED : value;
 	if (n >= WATCHES || t->watch_ids[n] == 0)
 		return 0;
 	unwatch(t, n);
@@ -182,9 +188,15 @@ bool user_debug_hit(struct tracee *t, uint64_t id)
 	return false;
 }
 
-void user_stepped(struct tracee *t)
+/* The kernel's SIGTRAP after a system call is another one (kernel/entry/common.c). */
+int user_stepped(struct tracee *t, uint64_t pc)
 {
+	uint16_t before = 0;
+
 	t->debug[DR6] |= DR6_STEP;
+	memory_read(t->covered, pc - sizeof before, &before, sizeof before);
+	return before == SYSCALL || before == SYSENTER || before == INT_80 ? TRAP_BRKPT
+									   : TRAP_TRACE;
 }
 
 void user_forget_debug(struct tracee *t)
@@ -207,11 +219,13 @@ int user_peek(struct tracee *t, uint64_t offset, uint64_t *value)
 	size_t size = sizeof wide;
 	int r;
 
-	if (offset % WORD || offset >= sizeof(struct user))
+	if (offset % WORD || offset >= USER_SIZE)
 		return -EIO;
 	*value = 0;
 	if (offset >= DEBUG_AT && offset < DEBUG_AT + DEBUG_REGISTERS * WORD)
 		*value = t->debug[(offset - DEBUG_AT) / WORD];
+	if (offset == DEBUG_AT + DR6 * WORD)
+		*value ^= DR6_FIXED;
 	if (offset >= REGISTERS)
 		return 0;
 	r = user_get_registers(t, wide, &size);
@@ -222,7 +236,7 @@ int user_peek(struct tracee *t, uint64_t offset, uint64_t *value)
 
 int user_poke(struct tracee *t, uint64_t offset, uint64_t value)
 {
-	if (offset % WORD || offset >= sizeof(struct user))
+	if (offset % WORD || offset >= USER_SIZE)
 		return -EIO;
 	if (offset < REGISTERS)
 		return change_register(t, offset / WORD, value);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What wait*() finds among the tracees (kernel/exit.c has the rules). */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -11,6 +12,9 @@
 #ifndef __WNOTHREAD
 #define __WNOTHREAD 0x20000000
 #endif
+
+#define DEATHS_MAX 100000 /* events, before a wait is answered all the same */
+#define DEATH_MS 50
 
 static bool matches(const struct tracee *t, const struct caller *c, const struct wait_query *q)
 {
@@ -62,6 +66,21 @@ static void read_usage(pid_t tid, struct rusage *usage)
 	usage->ru_majflt = (long)major;
 }
 
+/* A first task's end is told when all others of its process have been waited for. */
+static bool is_delayed(const struct tracee *t)
+{
+	if (t->state != TRACEE_DEAD || !is_leader(t))
+		return false;
+	list_for_each (&tracer_of(t)->tracees, node, after) {
+		const struct tracee *other = list_entry(node, struct tracee, in_tracer);
+
+		if (other != t && other->covered == t->covered &&
+		    (other->state != TRACEE_DEAD || other->fresh))
+			return true;
+	}
+	return false;
+}
+
 static bool has_report(const struct tracee *t, const struct wait_query *q)
 {
 	return t->fresh && (t->state != TRACEE_DEAD || (q->options & WEXITED));
@@ -85,6 +104,35 @@ static bool is_done_with(const struct tracee *t)
 	return t->state == TRACEE_DEAD && (!t->fresh || (t->kernels && !is_kernels(t)));
 }
 
+static bool is_dying(const struct tracer *tracer)
+{
+	bool dying = false;
+
+	list_for_each (&tracer->tracees, node, after) {
+		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->state == TRACEE_STANDS)
+			return false; /* its end waits for the tracer */
+		dying = dying || (t->state != TRACEE_DEAD && t->covered->dying);
+	}
+	return dying;
+}
+
+/*
+ * The tasks of a process that is killed end all at once, and tracers look at /proc between
+ * their waits: who is shown a dead first task while others are still to be told is misled.
+ */
+static void let_all_die(struct personality *p, const struct tracer *tracer)
+{
+	struct pollfd events = { .fd = p->epoll, .events = POLLIN };
+
+	for (int i = 0; i < DEATHS_MAX && is_dying(tracer); i++) {
+		if (poll(&events, 1, DEATH_MS) <= 0)
+			return;
+		personality_pump(p);
+	}
+}
+
 enum wait_answer personality_wait(struct personality *p, const struct caller *c,
 				  const struct wait_query *q, struct wait_result *result)
 {
@@ -93,6 +141,7 @@ enum wait_answer personality_wait(struct personality *p, const struct caller *c,
 
 	if (tracer == NULL)
 		return WAIT_NOBODY;
+	let_all_die(p, tracer);
 	list_for_each (&tracer->tracees, node, after) {
 		struct tracee *t = list_entry(node, struct tracee, in_tracer);
 		struct covered *covered = t->covered;
@@ -104,7 +153,7 @@ enum wait_answer personality_wait(struct personality *p, const struct caller *c,
 		}
 		if (!matches(t, c, q))
 			continue;
-		if (has_report(t, q)) {
+		if (has_report(t, q) && !is_delayed(t)) {
 			if (is_kernels(t))
 				return WAIT_KERNEL;
 			take(t, q, result);
