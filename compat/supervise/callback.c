@@ -7,21 +7,49 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "compat/supervise/supervise.h"
+
+/*
+ * A process with a session has its signals and its children go through an engine. So the
+ * session ends soon, but not between calls that follow each other closely.
+ */
+#define IDLE_NS (50 * CLOCK_MS)
+
+static void use(struct supervisor *s, struct tool *t)
+{
+	list_remove(&t->idle);
+	list_append(&s->idle, &t->idle);
+	t->idle_by_ns = clock_now_ns() + IDLE_NS;
+}
 
 void callback_close(struct supervisor *s, struct tool *t)
 {
 	if (!t->session)
 		return;
+	list_remove(&t->idle);
+	if (t->session_source.fd >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, t->session_source.fd, NULL);
 	/* The fd is the session's to close. */
 	t->session_source.fd = -1;
 	cotrace_close(t->session);
 	t->session = NULL;
-	t->calling = 0;
-	(void)s;
+}
+
+uint64_t callback_expire(struct supervisor *s)
+{
+	while (!list_empty(&s->idle)) {
+		struct tool *t = list_entry(s->idle.next, struct tool, idle);
+
+		if (clock_now_ns() < t->idle_by_ns)
+			return t->idle_by_ns;
+		callback_close(s, t);
+	}
+	return CLOCK_NEVER;
 }
 
 static void session_ready(struct supervisor *s, struct source *source)
@@ -33,6 +61,7 @@ static void session_ready(struct supervisor *s, struct source *source)
 		switch (ev.kind) {
 		case COTRACE_EVENT_STOP_DONE:
 			cotrace_resume(t->session, ev.task);
+			use(s, t);
 			break;
 		case COTRACE_EVENT_SESSION_END:
 		case COTRACE_EVENT_ENGINE_GONE:
@@ -106,6 +135,7 @@ void callback(struct supervisor *s, struct tool *t, struct wait *w)
 	if (!waits || !open_session(s, t))
 		return;
 	task = task_of(t->session, tid);
+	use(s, t);
 	if (task && cotrace_stop(t->session, task, COTRACE_ONE, 0) != -ESRCH)
 		t->calling++;
 	log_debug("%d is called back from its wait", tid);

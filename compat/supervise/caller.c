@@ -33,7 +33,7 @@ static bool not_allowed(int error)
 /* What was read counts only if the thread still waits: else it may be another one's. */
 int caller_read(void *arg, const struct caller *c, uint64_t addr, void *buf, size_t size)
 {
-	const struct supervisor *s = arg;
+	struct supervisor *s = arg;
 	struct iovec local = { buf, size }, remote = { (void *)(uintptr_t)addr, size };
 	ssize_t n = process_vm_readv(c->tid, &local, 1, &remote, 1, 0);
 	int r = n == (ssize_t)size ? 0 : -EFAULT;
@@ -47,7 +47,7 @@ int caller_read(void *arg, const struct caller *c, uint64_t addr, void *buf, siz
 
 int caller_write(void *arg, const struct caller *c, uint64_t addr, const void *buf, size_t size)
 {
-	const struct supervisor *s = arg;
+	struct supervisor *s = arg;
 	struct iovec local = { (void *)(uintptr_t)buf, size };
 	struct iovec remote = { (void *)(uintptr_t)addr, size };
 	ssize_t n;

@@ -8,11 +8,13 @@
 #include "base/log.h"
 #include "compat/supervise/supervise.h"
 
-bool notice_valid(const struct supervisor *s, const struct notice *n)
+bool notice_valid(struct supervisor *s, const struct notice *n)
 {
 	uint64_t id = n->id;
+	bool valid = ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 
-	return ioctl(s->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	s->lost |= !valid;
+	return valid;
 }
 
 static int reply(struct supervisor *s, const struct notice *n, struct seccomp_notif_resp *reply)

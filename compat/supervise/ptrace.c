@@ -94,6 +94,7 @@ void ptrace_begin(struct supervisor *s, struct notice *n)
 	result = judge(n, request, (pid_t)pid);
 	if (result == 0) {
 		s->now = n;
+		s->lost = false;
 		result = personality_ptrace(s->personality, &n->caller, (uint64_t)request, pid,
 					    n->args[2], n->args[3]);
 		s->now = NULL;
@@ -103,6 +104,7 @@ void ptrace_begin(struct supervisor *s, struct notice *n)
 		  (long long)result);
 	if (result >= 0)
 		watch(s, n, request);
-	if (notice_answer(s, n, result) == -ENOENT)
+	/* One that failed because its caller had been taken away is made anew. */
+	if (notice_answer(s, n, result) == -ENOENT && !(s->lost && result == -EFAULT))
 		remember(s, n, result);
 }

@@ -56,6 +56,8 @@ struct tool {
 	/* To call threads back from the kernel; opened when first needed. */
 	struct cotrace *session;
 	struct source session_source;
+	struct list idle; /* in supervisor.idle: the session is closed when it stays so */
+	uint64_t idle_by_ns;
 	unsigned calling; /* threads called back, and not heard of since */
 };
 
@@ -75,10 +77,12 @@ struct supervisor {
 	bool over;
 	struct host host;
 	struct personality *personality;
-	const struct notice *now;		/* whose memory the personality asks for */
+	const struct notice *now; /* whose memory the personality asks for */
+	bool lost;		  /* it is not there any more, and so neither is its memory */
 	struct map done, threads, tools, waits; /* by tid, tid, pid, tid */
 	size_t waits_purge;			/* at that many, look which still live */
 	struct list dirty;
+	struct list idle; /* in order of tool.idle_by_ns */
 	unsigned held;
 	uint64_t rescan_ns;
 	struct spare_page *page;
@@ -98,7 +102,7 @@ void source_remove(struct supervisor *s, struct source *source);
 /* ---- notify.c ---- */
 void notify_ready(struct supervisor *s, struct source *source);
 /* Whether the caller still waits; only then its tid means what it did. */
-bool notice_valid(const struct supervisor *s, const struct notice *n);
+bool notice_valid(struct supervisor *s, const struct notice *n);
 /* As the kernel's return value. 0, or -ENOENT: the caller has not heard it. */
 int notice_answer(struct supervisor *s, const struct notice *n, int64_t result);
 /* The kernel answers itself. */
@@ -136,6 +140,8 @@ pid_t thread_process(struct supervisor *s, pid_t tid);
 /* Has a thread that waits in the kernel ask again. */
 void callback(struct supervisor *s, struct tool *t, struct wait *w);
 void callback_close(struct supervisor *s, struct tool *t);
+/* Closes sessions that nothing was done with for a while. Returns when to look again. */
+uint64_t callback_expire(struct supervisor *s);
 
 /* ---- caller.c ---- */
 int caller_read(void *arg, const struct caller *c, uint64_t addr, void *buf, size_t size);

@@ -48,6 +48,7 @@ int supervisor_open(struct supervisor *s)
 
 	*s = (struct supervisor){ .listener = -1, .rescan_ns = CLOCK_NEVER };
 	list_init(&s->dirty);
+	list_init(&s->idle);
 	s->listener_source = (struct source){ -1, notify_ready };
 	s->personality_source = (struct source){ -1, personality_ready };
 	s->spare_source = (struct source){ -1, spare_ended };
@@ -61,10 +62,12 @@ int supervisor_open(struct supervisor *s)
 	return r < 0 ? r : source_add(s, &s->personality_source, personality_fd(s->personality));
 }
 
-static int timeout(const struct supervisor *s)
+static int timeout(struct supervisor *s)
 {
-	uint64_t at = tools_deadline(s);
+	uint64_t at = tools_deadline(s), idle = callback_expire(s);
 
+	if (idle < at)
+		at = idle;
 	return clock_poll_ms(s->rescan_ns < at ? s->rescan_ns : at);
 }
 
