@@ -197,6 +197,8 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 	t->seized = seize;
 	t->options = options;
 	r = attach_follow_options(t->covered);
+	if (info.state == COTRACE_TASK_JOB_STOPPED)
+		t->covered->job_stopped = true;
 	if (r == 0 && info.state == COTRACE_TASK_JOB_STOPPED)
 		return resume_make_stand(t, seize ? DUE_GROUP : DUE_GROUP | DUE_SIGSTOP);
 	if (r == 0 && !seize)

@@ -123,22 +123,44 @@ static void keep(struct tracee *t, const struct cotrace_event *ev)
 	t->event_open = true;
 }
 
+/* Tasks that were seized trap when SIGCONT comes, before anything else. */
+static void continued(struct covered *c)
+{
+	if (!c->job_stopped)
+		return;
+	c->job_stopped = false;
+	list_for_each (&c->tracer->tracees, node, after) {
+		struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->covered == c && t->seized &&
+		    (t->state == TRACEE_LISTENS || t->state == TRACEE_RUNS))
+			resume_make_stand(t, DUE_INTERRUPT);
+	}
+}
+
 static void signal_event(struct tracee *t, const struct cotrace_event *ev)
 {
-	bool listened = t->state == TRACEE_LISTENS && ev->signal.signo == SIGCONT;
+	int signo = ev->signal.signo;
 
-	if (t->injected == ev->signal.signo) {
+	if (t->injected == signo) {
 		t->injected = 0;
 		resume_carry_on(t, ev);
 		return;
 	}
+	if (signo == SIGCONT)
+		continued(t->covered);
 	keep(t, ev);
-	if (listened) { /* that it is stopped no more comes first */
-		t->due |= DUE_SIGNAL;
+	if (signo == SIGCONT && t->due & DUE_INTERRUPT) {
+		t->due = (t->due & ~DUE_INTERRUPT) | DUE_SIGNAL;
 		report_event(t, PTRACE_EVENT_STOP, 0);
 		return;
 	}
-	report(t, STOP_SIGNAL, status_stopped(ev->signal.signo, 0), 0);
+	report(t, STOP_SIGNAL, status_stopped(signo, 0), 0);
+	if (t->given == signo) { /* the kernel's own, as if no engine had sent it */
+		t->given = 0;
+		status_stop_info(&t->info, signo, SI_KERNEL, 0, 0);
+		t->has_info = t->info_set = true;
+	}
 }
 
 static void report_call(struct tracee *t, const struct cotrace_event *ev, uint64_t message)
@@ -245,8 +267,8 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 		return;
 	}
 	keep(t, ev);
-	if (ev->kind == COTRACE_EVENT_CLONE && resume_hold(t) == 0) {
-		/* The thread starts when all sessions have had this event; tracers wait for that. */
+	if (resume_hold(t) == 0) {
+		/* The new task starts when all have answered this event; tracers wait for that. */
 		t->event_open = false;
 		pass(t->covered, ev);
 	}
@@ -292,14 +314,9 @@ static void task_exit_event(struct tracee *t, const struct cotrace_event *ev)
 
 static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
 {
+	t->covered->job_stopped = true;
 	keep(t, ev);
 	report_group(t, ev->job.signo);
-}
-
-static void job_continue_event(struct tracee *t)
-{
-	if (t->state == TRACEE_LISTENS)
-		resume_make_stand(t, DUE_INTERRUPT);
 }
 
 static void stop_done_event(struct tracee *t)
@@ -383,7 +400,7 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 		job_stop_event(t, ev);
 		break;
 	case COTRACE_EVENT_JOB_CONTINUE:
-		job_continue_event(t);
+		continued(t->covered);
 		break;
 	case COTRACE_EVENT_STEP:
 		step_event(t, ev);

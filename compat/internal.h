@@ -39,8 +39,9 @@ struct covered {
 	struct cotrace *s; /* NULL once it is over */
 	struct list traps; /* breakpoints that the tracer has written: struct trap */
 	uint32_t options;  /* of all tracees together, as subscribed */
-	bool dying;	   /* all its tasks are about to end */
-	bool over;	   /* to be freed when its last tracee is */
+	bool job_stopped;
+	bool dying; /* all its tasks are about to end */
+	bool over;  /* to be freed when its last tracee is */
 };
 
 enum tracee_state {
@@ -93,6 +94,7 @@ struct tracee {
 	bool emulated;	/* the call under way is not made */
 	bool kernels;	/* dead, a child of the tracer: its status is the kernel's to give */
 	bool exec_exit; /* SIGTRAP comes at the end of its exec */
+	int given;	/* as injected, but at a call: it is asked about */
 	int injected;	/* a signal that the tracer gave it; it is not asked about again */
 	bool fresh;	/* @status has not been waited for */
 	int status;

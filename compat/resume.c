@@ -64,6 +64,8 @@ static void inject(struct tracee *t, int signo)
 		return;
 	if (t->kind == STOP_TRAP && signo != SIGKILL)
 		t->injected = signo;
+	if (t->kind == STOP_CALL)
+		t->given = signo;
 	if (cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, info) < 0)
 		cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, NULL);
 }
@@ -150,6 +152,9 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 	}
 	t->state = TRACEE_RUNS;
 	r = leave(t, decides, &v);
+	/* It has told of its end already. */
+	if (t->status >> 16 == PTRACE_EVENT_EXIT && t->tid != t->covered->pid)
+		event_dead(t, t->ev.exit.status);
 	return r == -ESHUTDOWN ? -ESRCH : r;
 }
 

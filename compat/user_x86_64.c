@@ -181,7 +181,7 @@ bool user_debug_hit(struct tracee *t, uint64_t id)
 {
 	for (unsigned n = 0; n < WATCHES; n++) {
 		if (t->watch_ids[n] == id && id != 0) {
-			t->debug[DR6] |= 1u << n;
+			t->debug[DR6] = 1u << n;
 			return true;
 		}
 	}
@@ -193,7 +193,7 @@ int user_stepped(struct tracee *t, uint64_t pc)
 {
 	uint16_t before = 0;
 
-	t->debug[DR6] |= DR6_STEP;
+	t->debug[DR6] = DR6_STEP;
 	memory_read(t->covered, pc - sizeof before, &before, sizeof before);
 	return before == SYSCALL || before == SYSENTER || before == INT_80 ? TRAP_BRKPT
 									   : TRAP_TRACE;
