@@ -88,6 +88,10 @@ bool event_next_due(struct tracee *t)
 	case DUE_BIRTH:
 		report_made_signal(t, SIGSTOP, SI_USER, false);
 		return true;
+	case DUE_SENT:
+		status_stop_info(&t->info, SIGSTOP, SI_TKILL, tracer_of(t)->pid, t->covered->uid);
+		report(t, STOP_TRAP, status_stopped(SIGSTOP, 0), 0);
+		return true;
 	case DUE_SIGNAL:
 		report(t, STOP_SIGNAL, status_stopped(t->ev.signal.signo, 0), 0);
 		return true;

@@ -68,7 +68,8 @@ enum resume_mode { MODE_CONT, MODE_CALL, MODE_STEP, MODE_EMULATE, MODE_EMULATE_S
 #define DUE_SIGSTOP 4u	 /* after PTRACE_ATTACH */
 #define DUE_INTERRUPT 8u /* PTRACE_EVENT_STOP */
 #define DUE_BIRTH 16u	 /* SIGSTOP of a new task */
-#define DUE_SIGNAL 32u	 /* the open event's: something else came first */
+#define DUE_SENT 32u	 /* SIGSTOP that its tracer has sent it */
+#define DUE_SIGNAL 64u	 /* the open event's: something else came first */
 
 struct tracee {
 	struct list in_tracer;

@@ -200,6 +200,17 @@ int resume_interrupt(struct tracee *t)
 	return resume_make_stand(t, t->state == TRACEE_LISTENS ? DUE_GROUP : DUE_INTERRUPT);
 }
 
+bool personality_stop(struct personality *p, const struct caller *c, pid_t pid, pid_t tid)
+{
+	const struct tracer *tracer = tracer_by_pid(p, c->pid);
+	struct tracee *t = tracer != NULL ? tracee_by_tid(tracer, tid) : NULL;
+
+	if (t == NULL || (pid != 0 && t->covered->pid != pid) ||
+	    (t->state != TRACEE_RUNS && t->state != TRACEE_STANDS))
+		return false;
+	return resume_make_stand(t, DUE_SENT) == 0;
+}
+
 int resume_listen(struct tracee *t)
 {
 	if (!t->seized || t->status >> 16 != PTRACE_EVENT_STOP)

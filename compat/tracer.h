@@ -53,6 +53,12 @@ void personality_pump(struct personality *p);
 int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64_t request,
 			   int64_t pid, uint64_t addr, uint64_t data);
 
+/*
+ * tkill() of @tid, or tgkill() with @pid, with SIGSTOP: to its own tracer a way to make a tracee
+ * stand, which must be no signal to the others. False: it is none to us, either.
+ */
+bool personality_stop(struct personality *p, const struct caller *c, pid_t pid, pid_t tid);
+
 /* Memory of tracees read or written by other ways; see memory.h for what is private. */
 bool personality_has_tracee(struct personality *p, pid_t tracer, pid_t pid);
 /* As pread(), pwrite() on /proc/PID/mem. -ESRCH: not a process of that tracer's tracees. */

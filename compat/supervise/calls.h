@@ -14,7 +14,9 @@ enum call {
 	CALL_WAITID,
 	CALL_VM_READ,
 	CALL_VM_WRITE,
-	CALL_PREAD,
+	CALL_TKILL, /* with SIGSTOP, as the next */
+	CALL_TGKILL,
+	CALL_PREAD, /* far into a file, as those behind it */
 	CALL_PWRITE,
 	CALL_PREADV,
 	CALL_PWRITEV,

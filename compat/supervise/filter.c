@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 
 #include "compat/supervise/calls.h"
@@ -15,6 +16,8 @@ static const struct {
 	{ "waitid", CALL_WAITID },
 	{ "process_vm_readv", CALL_VM_READ },
 	{ "process_vm_writev", CALL_VM_WRITE },
+	{ "tkill", CALL_TKILL },
+	{ "tgkill", CALL_TGKILL },
 	{ "pread64", CALL_PREAD },
 	{ "pwrite64", CALL_PWRITE },
 	{ "preadv", CALL_PREADV },
@@ -67,6 +70,21 @@ static int add_offset_rules(scmp_filter_ctx f, int nr, bool compat)
 	return r;
 }
 
+static int add_rule(scmp_filter_ctx f, int nr, enum call call, bool compat)
+{
+	switch (call) {
+	case CALL_TKILL:
+		return seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 1,
+					      SCMP_A1_32(SCMP_CMP_EQ, SIGSTOP));
+	case CALL_TGKILL:
+		return seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 1,
+					      SCMP_A2_32(SCMP_CMP_EQ, SIGSTOP));
+	default:
+		return call >= CALL_PREAD ? add_offset_rules(f, nr, compat)
+					  : seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 0);
+	}
+}
+
 /* libseccomp wants numbers as they are natively, or its own where there is none. */
 static int add_rules(scmp_filter_ctx f, uint32_t arch)
 {
@@ -77,9 +95,7 @@ static int add_rules(scmp_filter_ctx f, uint32_t arch)
 
 		if (seccomp_syscall_resolve_name_arch(arch, intercepted[i].name) < 0)
 			continue;
-		r = intercepted[i].call >= CALL_PREAD
-			    ? add_offset_rules(f, nr, is_compat(arch))
-			    : seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 0);
+		r = add_rule(f, nr, intercepted[i].call, is_compat(arch));
 	}
 	return r;
 }

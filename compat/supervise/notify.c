@@ -64,6 +64,10 @@ static void begin(struct supervisor *s, struct notice *n)
 	case CALL_WAITID:
 		wait_begin(s, n);
 		break;
+	case CALL_TKILL:
+	case CALL_TGKILL:
+		stop_begin(s, n);
+		break;
 	case CALL_OTHER:
 		notice_continue(s, n);
 		break;

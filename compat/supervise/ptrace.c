@@ -18,7 +18,7 @@
 static bool answer_again(struct supervisor *s, const struct notice *n)
 {
 	struct done *d = s->done.count ? map_take(&s->done, (uint64_t)n->caller.tid) : NULL;
-	bool same = d && !memcmp(d->args, n->args, sizeof d->args);
+	bool same = d && d->call == n->call && !memcmp(d->args, n->args, sizeof d->args);
 
 	if (same && notice_answer(s, n, d->result) < 0 &&
 	    map_put(&s->done, (uint64_t)n->caller.tid, d) == 0)
@@ -33,6 +33,7 @@ static void remember(struct supervisor *s, const struct notice *n, int64_t resul
 
 	if (!d)
 		return;
+	d->call = n->call;
 	memcpy(d->args, n->args, sizeof d->args);
 	d->result = result;
 	free(map_take(&s->done, (uint64_t)n->caller.tid));
@@ -107,4 +108,21 @@ void ptrace_begin(struct supervisor *s, struct notice *n)
 	/* One that failed because its caller had been taken away is made anew. */
 	if (notice_answer(s, n, result) == -ENOENT && !(s->lost && result == -EFAULT))
 		remember(s, n, result);
+}
+
+void stop_begin(struct supervisor *s, struct notice *n)
+{
+	bool group = n->call == CALL_TGKILL;
+	pid_t pid = group ? (pid_t)n->args[0] : 0;
+
+	if (answer_again(s, n))
+		return;
+	if (!s->tools.count || !notice_process(s, n) || !tool_find(s, n->caller.pid) ||
+	    !personality_stop(s->personality, &n->caller, pid, (pid_t)n->args[group])) {
+		notice_continue(s, n);
+		return;
+	}
+	log_debug("%d: SIGSTOP to %d", n->caller.tid, (pid_t)n->args[group]);
+	if (notice_answer(s, n, 0) == -ENOENT)
+		remember(s, n, 0);
 }

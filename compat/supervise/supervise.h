@@ -36,6 +36,7 @@ struct notice {
 
 /* What of a ptrace() call was done but not heard by its caller, which will ask again. */
 struct done {
+	enum call call;
 	uint64_t args[4];
 	int64_t result;
 };
@@ -112,6 +113,8 @@ bool notice_process(struct supervisor *s, struct notice *n);
 
 /* ---- ptrace.c ---- */
 void ptrace_begin(struct supervisor *s, struct notice *n);
+/* SIGSTOP to a thread. */
+void stop_begin(struct supervisor *s, struct notice *n);
 
 /* ---- waiting.c ---- */
 void wait_begin(struct supervisor *s, struct notice *n);

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -328,6 +329,29 @@ TEST(a_wait_by_pidfd_or_group_is_for_that_one)
 	close(fd);
 	end_traced(traced);
 	end_traced(other);
+}
+
+/* That others do not see it is the business of the pairs in test/compat/together. */
+TEST(a_stop_that_its_tracer_sends_is_a_signal_to_the_tracer)
+{
+	pid_t traced = start_traced();
+	siginfo_t info;
+	int status;
+
+	for (int i = 0; i < 20; i++) {
+		CHECK_SYS(i % 2 ? syscall(SYS_tkill, traced, SIGSTOP)
+				: syscall(SYS_tgkill, traced, traced, SIGSTOP));
+		CHECK_EQ(waitpid(traced, &status, __WALL), traced);
+		CHECK_EQ(status, SIGSTOP << 8 | 0x7f);
+		CHECK_SYS(ptrace(PTRACE_GETSIGINFO, traced, 0, &info));
+		CHECK_EQ(info.si_code, SI_TKILL);
+		CHECK_EQ(info.si_pid, getpid());
+		CHECK_SYS(ptrace(PTRACE_CONT, traced, 0, 0));
+	}
+	CHECK_EQ(syscall(SYS_tgkill, 1, traced, SIGSTOP), -1);
+	CHECK_EQ(errno, ESRCH);
+	CHECK_EQ(waitpid(traced, &status, WNOHANG), 0);
+	end_traced(traced);
 }
 
 static int variable = 42;
