@@ -5,7 +5,9 @@
  * Tasks are seized one by one; each that is has its new threads attached by the kernel. A
  * pass over /proc/PID/task can miss tasks only when one that is not seized dies under it:
  * the kernel then cuts the listing short. Such a task was listed, and seizing it fails. So
- * a pass in which every task listed is ours proves that all are.
+ * a pass in which every task listed is ours proves that all are, but for those that are just
+ * being made: by tasks that were in clone() when they were seized, and which the kernel does
+ * not attach. So those that were running then get the time to come to the end of it first.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +25,17 @@
 
 #define ATTACH_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
 
+#define BUSY_MAX 128
+#define BUSY_WAIT_NS (50 * CLOCK_MS) /* altogether: there may be many, and few CPUs */
+#define BUSY_PAUSE_NS 200000
+#define CLONE_NS 500000 /* of CPU time; what it takes is a tenth of that */
+
+/* A task that ran when it was seized, and the CPU time that it had used. */
+struct busy {
+	pid_t tid;
+	uint64_t used_ns;
+};
+
 struct attach {
 	struct ptrace_backend *b;
 	pid_t pid;
@@ -32,7 +45,51 @@ struct attach {
 	size_t got;
 	bool had;   /* tasks were attached before */
 	bool clean; /* nothing new in this pass */
+	struct busy busy[BUSY_MAX];
+	size_t busy_count;
+	uint64_t busy_until; /* 0: none was met yet */
 };
+
+static uint64_t used_ns(pid_t tid)
+{
+	char path[48], text[80];
+
+	snprintf(path, sizeof path, "/proc/%d/schedstat", (int)tid);
+	return fd_read_file(path, text, sizeof text) > 0 ? strtoull(text, NULL, 10) : UINT64_MAX;
+}
+
+static bool is_on_its_way(pid_t tid)
+{
+	char state = proc_state(tid);
+
+	return state == 'R' || state == 'D';
+}
+
+static void note_busy(struct attach *a, pid_t tid)
+{
+	if (a->busy_count < BUSY_MAX && is_on_its_way(tid))
+		a->busy[a->busy_count++] = (struct busy){ tid, used_ns(tid) };
+}
+
+/* Whether another pass is due, as they may have made others. */
+static bool await_busy(struct attach *a)
+{
+	const struct timespec pause = { 0, BUSY_PAUSE_NS };
+	bool any = a->busy_count > 0;
+
+	if (any && a->busy_until == 0)
+		a->busy_until = clock_now_ns() + BUSY_WAIT_NS;
+	while (a->busy_count > 0 && clock_now_ns() < a->busy_until) {
+		const struct busy *last = &a->busy[a->busy_count - 1];
+
+		if (is_on_its_way(last->tid) && used_ns(last->tid) < last->used_ns + CLONE_NS)
+			nanosleep(&pause, NULL);
+		else
+			a->busy_count--;
+	}
+	a->busy_count = 0;
+	return any;
+}
 
 /* Why seizing failed with EPERM. 0: no reason to give up. */
 static int refused(struct attach *a, pid_t tid)
@@ -119,6 +176,7 @@ static int seize(struct attach *a, pid_t tid)
 		return r == -ESRCH ? 0 : (int)r;
 	a->b->base.ops->adopted(&a->b->base, tid);
 	a->got++;
+	note_busy(a, tid);
 	a->attached(a->arg, tid);
 	return 0;
 }
@@ -145,7 +203,7 @@ static int pass(struct attach *a)
 int attach_process(struct backend *base, pid_t pid, void (*attached)(void *, pid_t), void *arg,
 		   pid_t *tracer)
 {
-	struct attach a = { ptrace_backend(base), pid, attached, arg, tracer, 0, false, false };
+	struct attach a = { ptrace_backend(base), pid, attached, arg, tracer };
 	uint64_t deadline = clock_deadline(ATTACH_DEADLINE_NS);
 	timer_t timer;
 	int r = start_ticking(&timer);
@@ -154,7 +212,7 @@ int attach_process(struct backend *base, pid_t pid, void (*attached)(void *, pid
 		return r;
 	do
 		r = pass(&a);
-	while (r == 0 && !a.clean && clock_now_ns() <= deadline);
+	while (r == 0 && (!a.clean || await_busy(&a)) && clock_now_ns() <= deadline);
 	timer_delete(timer);
 	if (r == 0 && !a.clean)
 		r = -ETIMEDOUT;
