@@ -122,7 +122,26 @@ static int explain_refusal(const struct attempt *a, const struct cotrace *s, int
 	return tracer > 0 && tracer != s->engine_pid ? -EAGAIN : error;
 }
 
-static int try_once(struct cotrace **out, const struct attempt *a)
+static int open_proof(const struct cotrace_options *o, pid_t process)
+{
+	return proc_open_memory(process, o->role == COTRACE_OBSERVER ? O_RDONLY : O_RDWR);
+}
+
+/* An exec can overtake the proof, and the task that it was had by can exit. */
+static int attach_with_proof(struct cotrace *s, struct attempt *a)
+{
+	int r;
+
+	while ((r = send_attach(s, a)) == -ESTALE && clock_now_ns() < a->deadline) {
+		fd_close(a->memory);
+		a->memory = open_proof(a->options, a->process);
+		if (a->memory < 0)
+			return a->memory;
+	}
+	return r == -ESTALE ? -EACCES : r;
+}
+
+static int try_once(struct cotrace **out, struct attempt *a)
 {
 	bool started;
 	int fd = reach_engine(a, &started), r;
@@ -132,7 +151,7 @@ static int try_once(struct cotrace **out, const struct attempt *a)
 	r = attach_open(out, fd, a->deadline);
 	if (r < 0) /* an engine that is just leaving hangs up; a new one must not */
 		return r == -ESHUTDOWN ? (started ? -EPROTO : -EAGAIN) : r;
-	r = send_attach(*out, a);
+	r = attach_with_proof(*out, a);
 	if (r == 0)
 		return 0;
 	r = r == -ESHUTDOWN ? -EAGAIN : explain_refusal(a, *out, r);
@@ -142,7 +161,7 @@ static int try_once(struct cotrace **out, const struct attempt *a)
 }
 
 /* Races between engines are few and short, but there is no bound on their number. */
-static int attach_process(struct cotrace **out, const struct attempt *a)
+static int attach_process(struct cotrace **out, struct attempt *a)
 {
 	struct timespec pause = { 0, RETRY_NS };
 	int r;
@@ -153,11 +172,6 @@ static int attach_process(struct cotrace **out, const struct attempt *a)
 			pause.tv_nsec *= 2;
 	}
 	return r == -EAGAIN ? -EBUSY : r;
-}
-
-static int open_proof(const struct cotrace_options *o, pid_t process)
-{
-	return proc_open_memory(process, o->role == COTRACE_OBSERVER ? O_RDONLY : O_RDWR);
 }
 
 static int request_add(struct cotrace *s, pid_t process, int memory)
@@ -256,16 +270,12 @@ static int attach(struct cotrace **out, pid_t pid, const struct cotrace_options 
 	r = cycle_check(a.process);
 	if (r < 0)
 		return r;
-	do { /* an exec can overtake the proof */
-		a.memory = open_proof(&checked, a.process);
-		if (a.memory < 0)
-			return explain_error(a.process, a.memory);
-		r = attach_process(out, &a);
-		if (r == -ESTALE)
-			fd_close(a.memory);
-	} while (r == -ESTALE && clock_now_ns() < a.deadline);
-	if (r == -ESTALE)
-		return -EACCES;
+	a.memory = open_proof(&checked, a.process);
+	if (a.memory < 0)
+		return explain_error(a.process, a.memory);
+	r = attach_process(out, &a);
+	if (r < 0 && a.memory < 0)
+		return explain_error(a.process, a.memory);
 	if (r == 0)
 		r = complete(*out, &a);
 	if (r == 0) {

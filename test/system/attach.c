@@ -162,8 +162,10 @@ TEST(a_process_whose_tasks_do_not_last_can_be_attached_to)
 {
 	struct cotrace *s;
 	struct target t;
+	char ms[16];
 
-	TARGET_START(&t, "relay", "3");
+	snprintf(ms, sizeof ms, "%u", test_ms(5));
+	TARGET_START(&t, "relay", ms);
 	target_expect(&t, "ready");
 	CHECK_SOON(proc_state(t.pid) == 'Z', 2000);
 	for (unsigned i = 0; i < test_rounds(40, 1000); i++) {

@@ -505,6 +505,7 @@ TEST(a_denied_job_stop_lets_one_task_run_in_a_stopped_process)
 	CHECK_EQ(cotrace_answer(s, &ev, VERDICT(.action = COTRACE_DENY)), 0);
 	CHECK_EQ(puppet_ask(&t, "pid"), t.pid);
 	cotrace_close(s); /* ... and with the session it is stopped as before */
+	CHECK_SOON(proc_state(t.pid) == 't', 5000);
 	puppet_tell(&t, "pid");
 	CHECK(!puppet_answers(&t, 200));
 	cotrace_close(other);
