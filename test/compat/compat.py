@@ -166,8 +166,9 @@ class Tool:
                  mark in read('/proc/%d/environ' % pid, 'rb').split(b'\0'))]
 
     def left(self):
-        """An engine stays as long as another session needs it."""
-        return [pid for pid in self.ours() if status_of(pid, 'Name') != 'cotrace-engine']
+        """An engine and its keeper stay as long as another session needs them."""
+        return [pid for pid in self.ours()
+                if status_of(pid, 'Name') not in ('cotrace-engine', 'cotrace-keeper')]
 
     def report(self):
         return '\n'.join(line for pid in self.ours() for line in describe(pid))
