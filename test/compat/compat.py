@@ -138,7 +138,7 @@ class Tool:
         with open(self.out, 'wb') as out, open(self.err, 'wb') as err:
             self.process = subprocess.Popen(
                 self.command, stdin=more.pop('stdin', subprocess.DEVNULL), stdout=out, stderr=err,
-                start_new_session=True, env=env, **more)
+                start_new_session=True, env=env, cwd=more.pop('cwd', self.folder), **more)
         self.pid = self.process.pid
 
     def said(self):
@@ -285,10 +285,15 @@ def same(case, normalise=normal, rounds=None):
             raise Failure('round %d\n%s' % (number + 1, '\n'.join(list(diff)[:200])))
 
 
+def still_differ():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'open')) as file:
+        return {line.strip() for line in file if not line.startswith('#')}
+
+
 def main():
     names = sys.argv[2:]
     tests = [t for t in TESTS if not names or t.__name__ in names]
-    failed = 0
+    failed, differ = 0, still_differ()
     print('1..%d' % len(tests))
     for number, function in enumerate(tests, 1):
         started = time.monotonic()
@@ -296,6 +301,11 @@ def main():
         try:
             if 'COTRACE_RUN' not in os.environ and not os.path.exists(COTRACE):
                 raise Skip('there is no cotrace')
+            if 'COTRACE_TEST_SANITIZED' in os.environ:
+                raise Skip('sanitizers have not been tried')
+            if not names and 'COTRACE_RUN' not in os.environ and \
+                    function.__name__.replace('static_', '', 1) in differ:
+                raise Skip('differs still: issue 4')
             function()
         except Skip as reason:
             why = ' # SKIP %s' % reason
