@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/fd.h"
 
 #define ENGINE_COMM "cotrace-engine"
+#define LISTINGS_MAX 100
 
 static long no_process(long r)
 {
@@ -49,30 +51,43 @@ static pid_t number(const char *name)
 	return isdigit((unsigned char)*name) ? (pid_t)strtol(name, NULL, 10) : 0;
 }
 
-pid_t proc_living_task(pid_t pid)
+static pid_t living_sibling(pid_t pid)
 {
 	char path[64];
 	struct dirent *entry;
-	int state = state_of(pid, pid);
 	pid_t found = -ESRCH;
 	DIR *d;
 
-	if (!has_exited(state))
-		return state < 0 ? state : pid;
 	snprintf(path, sizeof path, "/proc/%d/task", pid);
 	d = opendir(path);
 	if (d == NULL)
 		return (pid_t)no_process(-errno);
 	while (found == -ESRCH && (entry = readdir(d)) != NULL) {
 		pid_t task = number(entry->d_name);
+		int state = task > 0 ? state_of(pid, task) : -ESRCH;
 
-		if (task <= 0)
-			continue;
-		state = state_of(pid, task);
 		if (!has_exited(state))
 			found = state < 0 ? state : task;
 	}
 	closedir(d);
+	return found;
+}
+
+/* A listing under which a task dies is cut short, and then need not show one that lives. */
+pid_t proc_living_task(pid_t pid)
+{
+	int state = state_of(pid, pid);
+	pid_t found;
+
+	if (!has_exited(state))
+		return state < 0 ? state : pid;
+	found = living_sibling(pid);
+	for (int i = 0; i < LISTINGS_MAX && found == -ESRCH; i++) {
+		if (fd_status_number(pid, "Threads") <= 1)
+			break;
+		sched_yield();
+		found = living_sibling(pid);
+	}
 	return found;
 }
 
