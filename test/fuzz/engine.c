@@ -47,23 +47,29 @@ static bool io_waits(struct engine *e)
 	return e->io_again || poll(&p, 1, 0) > 0;
 }
 
+static void turn(struct world *w)
+{
+	engine_turn(w->engine, 0);
+	kernel_excuse_let_go(&w->kernel, w->engine);
+}
+
 static void settle(struct world *w)
 {
 	int turns = 0;
 
 	while (w->kernel.fake->event_count || io_waits(w->engine)) {
-		engine_turn(w->engine, 0);
+		turn(w);
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
 	virtual_clock_advance(CLOCK_MS);
 	if (timers_next(&w->engine->timers) <= clock_now_ns())
-		engine_turn(w->engine, 0);
+		turn(w);
 	while (w->kernel.fake->event_count || io_waits(w->engine)) {
-		engine_turn(w->engine, 0);
+		turn(w);
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
 	check_engine(w->engine, w->kernel.fake);
-	kernel_check_alone(&w->kernel, w->engine);
+	kernel_check_alone(&w->kernel);
 }
 
 static void hang_up(struct client *c)
@@ -117,7 +123,7 @@ static void connect_keeper(struct world *w)
 	put_hello(&w->keeper);
 	send_out(&w->keeper, -1);
 	while (io_waits(w->engine))
-		engine_turn(w->engine, 0);
+		turn(w);
 	session_by_id(w->engine, 1)->flags = COTRACE_POLICY; /* nobody may end it */
 }
 
@@ -420,7 +426,7 @@ static void step(struct world *w)
 		kernel_step(&w->kernel, &w->in);
 	}
 	if (op & 0x80)
-		engine_turn(w->engine, 0);
+		turn(w);
 	else
 		settle(w);
 }

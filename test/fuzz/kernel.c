@@ -269,16 +269,28 @@ static bool is_in_covered_memory(struct kernel *k, struct engine *e, const struc
 	return false;
 }
 
-void kernel_check_alone(struct kernel *k, struct engine *e)
+static bool is_alone(struct kernel *k, const struct fake_task *t)
+{
+	return t->tid != 0 && !t->attached && !facts(k, t)->zombie;
+}
+
+void kernel_excuse_let_go(struct kernel *k, struct engine *e)
 {
 	for (int i = 0; i < k->fake->top; i++) {
 		const struct fake_task *t = &k->fake->tasks[i];
 
-		if (t->tid == 0 || t->attached || facts(k, t)->zombie)
-			continue;
-		if (!is_in_covered_memory(k, e, t)) /* it was let go, if it ever was known */
+		if (is_alone(k, t) && !is_in_covered_memory(k, e, t))
 			facts(k, t)->unknown = true;
-		FUZZ_CHECK(facts(k, t)->unknown || !has_trap(k, t->pid));
+	}
+}
+
+void kernel_check_alone(struct kernel *k)
+{
+	for (int i = 0; i < k->fake->top; i++) {
+		const struct fake_task *t = &k->fake->tasks[i];
+
+		if (is_alone(k, t))
+			FUZZ_CHECK(facts(k, t)->unknown || !has_trap(k, t->pid));
 	}
 }
 

@@ -37,7 +37,9 @@ void kernel_step(struct kernel *k, struct input *in);
 /* No fork stays unreported for as long as a second. */
 void kernel_report_forks(struct kernel *k);
 /* Nobody is left alone with a trap in its memory. */
-void kernel_check_alone(struct kernel *k, struct engine *e);
+void kernel_check_alone(struct kernel *k);
+/* After each turn of the engine: who was let go while nobody covered its memory is not known. */
+void kernel_excuse_let_go(struct kernel *k, struct engine *e);
 /* An attach is to fail: of some that may be the consequence. */
 void kernel_excuse(struct kernel *k);
 /* No trap is left in any memory. */
