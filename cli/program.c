@@ -102,8 +102,9 @@ static int find(const char *name, char **path)
 	char *copy, *rest, *dir;
 
 	if (strchr(name, '/')) {
-		*path = strdup(name);
-		return *path ? runnable(name) : -ENOMEM;
+		error = runnable(name);
+		*path = error ? NULL : strdup(name);
+		return error || *path ? error : -ENOMEM;
 	}
 	rest = copy = strdup(dirs ? dirs : "/bin:/usr/bin");
 	while (copy && (dir = strsep(&rest, ":"))) {
