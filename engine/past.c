@@ -271,7 +271,7 @@ bool past_barred(const struct task *t)
 
 /* ---- Running ---- */
 
-bool past_ready(struct task *t)
+static bool finds_a_way(struct task *t)
 {
 	struct trap_site *site = passed_site(t);
 	int r;
@@ -299,6 +299,16 @@ bool past_ready(struct task *t)
 	if (r == -EINPROGRESS)
 		return false;
 	return r == 0 || lift(t, site);
+}
+
+bool past_ready(struct task *t)
+{
+	bool ready = finds_a_way(t);
+
+	/* Who has found another way keeps nobody waiting, as it may never stop again. */
+	if (ready && !t->lifted)
+		past_lifted(t);
+	return ready;
 }
 
 void past_run(struct task *t, enum backend_resume *how)
