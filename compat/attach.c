@@ -248,6 +248,7 @@ void attach_child(const struct tracee *parent, pid_t pid, uint64_t task, int fd)
 	}
 	/* It is held from its start, and STOP_DONE tells when it stands. */
 	c->options = parent->covered->options;
+	c->sees_entries = parent->covered->sees_entries;
 	memory_inherit_traps(c, parent->covered);
 	attach_follow_options(c);
 }

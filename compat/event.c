@@ -32,7 +32,7 @@ static void report(struct tracee *t, enum stop_kind kind, int status, uint64_t m
 	t->kind = kind;
 	t->state = TRACEE_STANDS;
 	t->status = status;
-	t->info_set = false;
+	t->info_set = t->touched = false;
 	t->message = message;
 	if (kind == STOP_EVENT || kind == STOP_CALL)
 		status_stop_info(&t->info, signo & ~STATUS_SYSGOOD, signo | event << 8, t->tid,
@@ -154,7 +154,7 @@ static void signal_event(struct tracee *t, const struct cotrace_event *ev)
 	if (signo == SIGCONT)
 		continued(t->covered);
 	keep(t, ev);
-	if (signo == SIGCONT && t->due & DUE_INTERRUPT) {
+	if (t->due & DUE_INTERRUPT) { /* the kernel looks for that before it takes a signal */
 		t->due = (t->due & ~DUE_INTERRUPT) | DUE_SIGNAL;
 		report_event(t, PTRACE_EVENT_STOP, 0);
 		return;
@@ -339,6 +339,14 @@ static void stop_done_event(struct tracee *t)
 
 static void step_event(struct tracee *t, const struct cotrace_event *ev)
 {
+	bool emulated = t->emulated;
+
+	t->emulated = false;
+	/* The end of a call that was not made is no end of a step. */
+	if (emulated && t->mode == MODE_EMULATE_STEP) {
+		resume_carry_on(t, ev);
+		return;
+	}
 	keep(t, ev);
 	report_trap(t, user_stepped(t, ev->pc), ev->pc);
 }

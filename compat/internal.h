@@ -39,6 +39,7 @@ struct covered {
 	struct cotrace *s; /* NULL once it is over */
 	struct list traps; /* breakpoints that the tracer has written: struct trap */
 	uint32_t options;  /* of all tracees together, as subscribed */
+	bool sees_entries; /* of system calls, subscribed for those that step */
 	bool job_stopped;
 	bool dying; /* all its tasks are about to end */
 	bool over;  /* to be freed when its last tracee is */
@@ -89,6 +90,7 @@ struct tracee {
 	struct cotrace_event ev;
 	siginfo_t info;
 	bool has_info, info_set; /* set: by the tracer, to be delivered */
+	bool touched;		 /* its registers, at this stop: @ev is not the truth any more */
 	uint64_t message;
 
 	enum resume_mode mode;
@@ -165,7 +167,15 @@ int user_get_registers(struct tracee *t, void *buf, size_t *size);
 int user_set_registers(struct tracee *t, const void *buf, size_t size);
 size_t user_registers_size(void);
 int user_arch_prctl(struct tracee *t, const struct caller *c, uint64_t code, uint64_t addr);
+/* Whether a set of registers has parts of which @size bytes are whole ones. */
+bool user_regset_fits(struct tracee *t, unsigned set, size_t size);
+int user_get_thread_area(struct tracee *t, const struct caller *c, uint64_t index, uint64_t to);
+int user_set_thread_area(struct tracee *t, const struct caller *c, uint64_t index, uint64_t from);
 uint32_t user_audit_arch(uint32_t arch);
+/* What its registers say of the call at which it stands, into its event. */
+int user_load_call(struct tracee *t);
+int user_set_call(struct tracee *t, int nr, const uint64_t args[6]);
+int user_set_result(struct tracee *t, int64_t result);
 /* The value that a call returns which the tracer emulates. */
 int64_t user_result(struct tracee *t);
 /* After a trap at @addr, as the kernel leaves it. */

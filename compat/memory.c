@@ -113,11 +113,14 @@ ssize_t memory_write(struct covered *c, uint64_t addr, const void *buf, size_t s
 	const uint8_t *bytes = buf;
 	uint8_t was[LOOK_MAX];
 	size_t at = 0, n;
+	ssize_t there;
 
 	if (size > LOOK_MAX)
 		return write_beneath(c, addr, bytes, size);
-	if (memory_read(c, addr, was, size) != (ssize_t)size)
+	there = memory_read(c, addr, was, size);
+	if (there <= 0)
 		return -EFAULT;
+	size = (size_t)there; /* what fits is written, as the kernel does it */
 	n = differences(was, bytes, size, &at);
 	if (n == 0)
 		return (ssize_t)size;

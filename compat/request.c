@@ -17,12 +17,13 @@
 #define GET_FP_REGISTERS 14
 #define SET_FP_REGISTERS 15
 #define GET_THREAD_AREA 25
+#define SET_THREAD_AREA 26
 #define ARCH_PRCTL 30
 #define SYSTEM_EMULATE 31
 #define SYSTEM_EMULATE_STEP 32
+#define SET_SYSCALL_INFO 0x4212 /* Linux 6.16 */
 #define FP_SIZE 512
 #define REGSET_MAX 16384
-#define REGSET_UNIT 4
 #define SIGNO_MAX 64
 #define PEEK_MAX 64
 
@@ -84,6 +85,16 @@ static int set_registers(struct ask *a)
 	return r < 0 ? r : user_set_registers(a->t, regs, user_registers_size());
 }
 
+static int get_thread_area(struct ask *a)
+{
+	return user_get_thread_area(a->t, a->c, a->addr, a->data);
+}
+
+static int set_thread_area(struct ask *a)
+{
+	return user_set_thread_area(a->t, a->c, a->addr, a->data);
+}
+
 static int get_fp_registers(struct ask *a)
 {
 	uint8_t regs[FP_SIZE];
@@ -103,47 +114,50 @@ static int set_fp_registers(struct ask *a)
 					    sizeof regs);
 }
 
+/* The set as it is, and how much of it the caller means. Bytes stored, or -errno. */
+static ssize_t load_regset(struct ask *a, uint8_t bytes[REGSET_MAX], struct iovec *iov)
+{
+	int r = caller_read(a->p, a->c, a->data, iov, sizeof *iov);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	if (!user_regset_fits(a->t, (unsigned)a->addr, iov->iov_len))
+		return -EINVAL;
+	n = cotrace_regset_read(a->t->covered->s, a->t->task, (unsigned)a->addr, bytes, REGSET_MAX);
+	if (n >= 0 && iov->iov_len > (size_t)n)
+		iov->iov_len = (size_t)n;
+	return n == -ENODEV ? -EINVAL : n;
+}
+
 static int get_regset(struct ask *a)
 {
 	static uint8_t bytes[REGSET_MAX];
 	struct iovec iov;
-	ssize_t n;
-	int r = caller_read(a->p, a->c, a->data, &iov, sizeof iov);
+	ssize_t n = load_regset(a, bytes, &iov);
+	int r;
 
-	if (r < 0)
-		return r;
-	n = cotrace_regset_read(a->t->covered->s, a->t->task, (unsigned)a->addr, bytes,
-				sizeof bytes);
 	if (n < 0)
-		return n == -ENODEV ? -EINVAL : (int)n;
-	if (iov.iov_len % REGSET_UNIT)
-		return -EINVAL;
-	if (iov.iov_len > (size_t)n)
-		iov.iov_len = (size_t)n;
+		return (int)n;
 	r = caller_write(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
 	return r < 0 ? r : caller_write(a->p, a->c, a->data, &iov, sizeof iov);
 }
 
+/* Whether a part will do is for the kernel to say: it depends on the set. */
 static int set_regset(struct ask *a)
 {
 	static uint8_t bytes[REGSET_MAX];
-	struct cotrace *s = a->t->covered->s;
 	struct iovec iov;
-	ssize_t n;
-	int r = caller_read(a->p, a->c, a->data, &iov, sizeof iov);
+	ssize_t n = load_regset(a, bytes, &iov);
+	int r;
 
-	if (r < 0)
-		return r;
-	n = cotrace_regset_read(s, a->t->task, (unsigned)a->addr, bytes, sizeof bytes);
 	if (n < 0)
-		return n == -ENODEV ? -EINVAL : (int)n;
-	if (iov.iov_len % REGSET_UNIT)
-		return -EINVAL;
-	if (iov.iov_len > (size_t)n)
-		iov.iov_len = (size_t)n;
+		return (int)n;
 	r = caller_read(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
 	if (r == 0)
-		r = cotrace_regset_write(s, a->t->task, (unsigned)a->addr, bytes, (size_t)n);
+		r = cotrace_regset_write(a->t->covered->s, a->t->task, (unsigned)a->addr, bytes,
+					 iov.iov_len);
+	a->t->touched = true;
 	return r < 0 ? r : caller_write(a->p, a->c, a->data, &iov, sizeof iov);
 }
 
@@ -231,8 +245,11 @@ static void locate(struct tracee *t)
 	struct cotrace *s = t->covered->s;
 	struct cotrace_task_info info[1];
 
-	if (t->event_open)
+	if (t->event_open) {
+		if (t->touched)
+			user_load_call(t);
 		return;
+	}
 	t->ev.pc = t->ev.sp = 0;
 	cotrace_register_read(s, t->task, "$pc", &t->ev.pc, sizeof t->ev.pc);
 	cotrace_register_read(s, t->task, "$sp", &t->ev.sp, sizeof t->ev.sp);
@@ -252,6 +269,42 @@ static int get_syscall_info(struct ask *a)
 		want = size;
 	r = caller_write(a->p, a->c, a->data, &info, want);
 	return r < 0 ? r : (int)size;
+}
+
+static int set_call(struct tracee *t, const struct ptrace_syscall_info *info)
+{
+	uint64_t args[6];
+	int nr = (int)info->entry.nr;
+
+	if ((uint64_t)(int64_t)nr != info->entry.nr)
+		return -ERANGE;
+	memcpy(args, info->entry.args, sizeof args);
+	return user_set_call(t, nr, args);
+}
+
+/* kernel/ptrace.c: one structure, whole; what kind of stop it is cannot be changed. */
+static int set_syscall_info(struct ask *a)
+{
+	struct ptrace_syscall_info info, is;
+	int r;
+
+	if (a->addr < sizeof info)
+		return -EINVAL;
+	r = caller_read(a->p, a->c, a->data, &info, sizeof info);
+	if (r < 0)
+		return r;
+	syscall_info(a->t, &is);
+	if (memcmp(info.pad, is.pad, sizeof info.pad) != 0 || is.op != info.op)
+		return -EINVAL;
+	switch (info.op) {
+	case PTRACE_SYSCALL_INFO_ENTRY:
+	case PTRACE_SYSCALL_INFO_SECCOMP: /* has the call at the same place */
+		return set_call(a->t, &info);
+	case PTRACE_SYSCALL_INFO_EXIT:
+		return user_set_result(a->t, info.exit.rval);
+	default:
+		return -EINVAL;
+	}
 }
 
 /* ---- What the kernel knows beside ---- */
@@ -322,10 +375,29 @@ static int get_rseq(struct ask *a)
 	return r < 0 ? r : (int)sizeof rseq;
 }
 
+/* The program's own, by age: what intercepts for us is not there. Without any, -EINVAL. */
+static ssize_t read_filter(struct ask *a, uint64_t index, void *code, size_t size)
+{
+	uint64_t own = 0;
+	ssize_t n;
+
+	for (uint64_t from = 0;; from++) {
+		n = read_state(a, COTRACE_STATE_FILTER, from, code, size);
+		if (n == -ENOENT)
+			return own > 0 ? -ENOENT : -EINVAL;
+		if (n < 0 && n != -EMEDIUMTYPE)
+			return n;
+		if (n > 0 && a->p->host->intercepts(a->p->arg, code, (size_t)n))
+			continue;
+		if (own++ == index)
+			return n;
+	}
+}
+
 static int get_filter(struct ask *a)
 {
 	static uint8_t code[BPF_MAXINSNS * sizeof(struct sock_filter)];
-	ssize_t n = read_state(a, COTRACE_STATE_FILTER, a->addr, code, sizeof code);
+	ssize_t n = read_filter(a, a->addr, code, sizeof code);
 	int r = 0;
 
 	if (n < 0)
@@ -420,11 +492,14 @@ static const struct {
 	{ PTRACE_GET_RSEQ_CONFIGURATION, get_rseq },
 	{ PTRACE_SECCOMP_GET_FILTER, get_filter },
 	{ PTRACE_GET_SYSCALL_INFO, get_syscall_info },
+	{ SET_SYSCALL_INFO, set_syscall_info },
 	{ OLD_SETOPTIONS, set_options },
 	{ GET_REGISTERS, get_registers },
 	{ SET_REGISTERS, set_registers },
 	{ GET_FP_REGISTERS, get_fp_registers },
 	{ SET_FP_REGISTERS, set_fp_registers },
+	{ GET_THREAD_AREA, get_thread_area },
+	{ SET_THREAD_AREA, set_thread_area },
 	{ ARCH_PRCTL, arch_prctl_ },
 	{ SYSTEM_EMULATE, emulate },
 	{ SYSTEM_EMULATE_STEP, emulate_step },

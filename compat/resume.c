@@ -84,6 +84,29 @@ static enum cotrace_step_kind kind_of(enum resume_mode mode)
 							      : COTRACE_STEP_SYSCALL;
 }
 
+/* An instruction that makes a system call is to stop before that, to be emulated. */
+static int follow_entries(struct tracee *t)
+{
+	struct covered *c = t->covered;
+	bool wanted = t->mode == MODE_EMULATE_STEP;
+	int r;
+
+	if (wanted == c->sees_entries)
+		return 0;
+	list_for_each (&c->tracer->tracees, node, after) {
+		const struct tracee *other = list_entry(node, struct tracee, in_tracer);
+
+		wanted |= other->covered == c && other->mode == MODE_EMULATE_STEP;
+	}
+	if (wanted == c->sees_entries)
+		return 0;
+	r = cotrace_subscribe_syscalls(c->s, COTRACE_ARCH_ANY, COTRACE_ENTRY, NULL,
+				       wanted ? COTRACE_STOP : COTRACE_OFF);
+	if (r == 0)
+		c->sees_entries = wanted;
+	return r;
+}
+
 /* Until an instruction or a system call is done: a request that needs the hold. */
 static int step(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 {
@@ -137,10 +160,13 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 
 	t->mode = mode;
 	t->fresh = false;
+	r = follow_entries(t);
 	if (t->due & DUE_SIGNAL) {
 		event_next_due(t);
 		return 0;
 	}
+	if (r < 0)
+		return r;
 	inject(t, signo);
 	decides = verdict_of(t, signo, &v);
 	if (t->due != 0) {

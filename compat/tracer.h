@@ -38,6 +38,8 @@ struct host {
 	 * SIGCHLD: @info is the siginfo_t it would have.
 	 */
 	void (*changed)(void *arg, pid_t tracer, bool sigchld, const void *info);
+	/* Whether a seccomp filter is one by which calls are intercepted. */
+	bool (*intercepts)(void *arg, const void *code, size_t size);
 };
 
 /* @host must outlive it. Returns 0 or -errno. */

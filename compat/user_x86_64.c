@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What ptrace(2) has of x86: struct user, debug registers, segment bases, i386 tasks. */
+#include <asm/ldt.h>
 #include <asm/prctl.h>
 #include <elf.h>
 #include <errno.h>
@@ -13,6 +14,9 @@
 #define WORD sizeof(uint64_t)
 #define DEBUG_AT offsetof(struct user, u_debugreg)
 #define I386_REGISTERS 17
+#define ARGUMENTS 6
+#define AREAS 3
+#define FIRST_AREA 12 /* entry of the descriptor table */
 #define DR6 6
 #define DR7 7
 #define DR6_STEP 0x4000u
@@ -37,8 +41,8 @@ static const uint8_t wide_of[I386_REGISTERS] = {
 #define AT(name) offsetof(struct user_regs_struct, name) / WORD
 	AT(rbx), AT(rcx), AT(rdx),	AT(rsi), AT(rdi), AT(rbp),    AT(rax), AT(ds), AT(es),
 	AT(fs),	 AT(gs),  AT(orig_rax), AT(rip), AT(cs),  AT(eflags), AT(rsp), AT(ss),
-#undef AT
 };
+#undef AT
 
 size_t user_registers_size(void)
 {
@@ -76,6 +80,7 @@ int user_set_registers(struct tracee *t, const void *buf, size_t size)
 
 	if (n < 0)
 		return (int)n;
+	t->touched = true;
 	if ((size_t)n != sizeof narrow)
 		return cotrace_regset_write(s, t->task, NT_PRSTATUS, buf, size);
 	memcpy(wide, buf, sizeof wide);
@@ -96,6 +101,77 @@ static int change_register(struct tracee *t, size_t index, uint64_t value)
 	return user_set_registers(t, wide, sizeof wide);
 }
 
+bool user_regset_fits(struct tracee *t, unsigned set, size_t size)
+{
+	uint64_t wide[REGISTERS / WORD];
+	bool narrow;
+
+	if (size % WORD == 0 && set != NT_386_TLS)
+		return true;
+	if (size % sizeof(uint32_t) || set == NT_X86_XSTATE)
+		return false;
+	narrow = cotrace_regset_read(t->covered->s, t->task, NT_PRSTATUS, wide, sizeof wide) ==
+		 I386_REGISTERS * sizeof(uint32_t);
+	return narrow && (set != NT_386_TLS || size % sizeof(struct user_desc) == 0);
+}
+
+/* ---- System calls ---- */
+
+#define AT(name) offsetof(struct user_regs_struct, name) / WORD
+static const uint8_t wide_arguments[ARGUMENTS] = {
+	AT(rdi), AT(rsi), AT(rdx), AT(r10), AT(r8), AT(r9),
+};
+static const uint8_t narrow_arguments[ARGUMENTS] = {
+	AT(rbx), AT(rcx), AT(rdx), AT(rsi), AT(rdi), AT(rbp),
+};
+
+static const uint8_t *arguments_of(const struct tracee *t)
+{
+	return t->ev.arch == COTRACE_ARCH_I386 ? narrow_arguments : wide_arguments;
+}
+
+int user_load_call(struct tracee *t)
+{
+	uint64_t wide[REGISTERS / WORD];
+	size_t size = sizeof wide;
+	struct cotrace_event *ev = &t->ev;
+	int r = user_get_registers(t, wide, &size);
+
+	if (r < 0)
+		return r;
+	ev->pc = wide[AT(rip)];
+	ev->sp = wide[AT(rsp)];
+	if (ev->kind == COTRACE_EVENT_SYSCALL_EXIT) {
+		ev->syscall.result = (int64_t)wide[AT(rax)];
+		ev->syscall.is_error = ev->syscall.result < 0 && ev->syscall.result >= -4095;
+	} else if (ev->kind == COTRACE_EVENT_SYSCALL_ENTRY || ev->kind == COTRACE_EVENT_SECCOMP) {
+		/* Both have the call at the same place. */
+		ev->syscall.nr = (int32_t)wide[AT(orig_rax)];
+		for (size_t i = 0; i < ARGUMENTS; i++)
+			ev->syscall.args[i] = wide[arguments_of(t)[i]];
+	}
+	return 0;
+}
+
+int user_set_call(struct tracee *t, int nr, const uint64_t args[6])
+{
+	uint64_t wide[REGISTERS / WORD];
+	size_t size = sizeof wide;
+	int r = user_get_registers(t, wide, &size);
+
+	if (r < 0)
+		return r;
+	wide[AT(orig_rax)] = (uint64_t)(int64_t)nr;
+	for (size_t i = 0; i < ARGUMENTS && nr != -1; i++)
+		wide[arguments_of(t)[i]] = args[i];
+	return user_set_registers(t, wide, sizeof wide);
+}
+
+int user_set_result(struct tracee *t, int64_t result)
+{
+	return change_register(t, AT(rax), (uint64_t)result);
+}
+
 int64_t user_result(struct tracee *t)
 {
 	struct user_regs_struct regs;
@@ -106,7 +182,7 @@ int64_t user_result(struct tracee *t)
 
 void user_pass_trap(struct tracee *t, uint64_t addr)
 {
-	change_register(t, offsetof(struct user_regs_struct, rip) / WORD, addr + 1);
+	change_register(t, AT(rip), addr + 1);
 }
 
 /* ---- Debug registers: breakpoints and watchpoints of this one task ---- */
@@ -243,6 +319,41 @@ int user_poke(struct tracee *t, uint64_t offset, uint64_t value)
 	if (offset >= DEBUG_AT && offset < DEBUG_AT + DEBUG_REGISTERS * WORD)
 		return set_debug(t, (unsigned)((offset - DEBUG_AT) / WORD), value);
 	return -EIO;
+}
+
+/* ---- Thread areas, which 64-bit tasks have as well ---- */
+
+static int read_areas(struct tracee *t, int index, struct user_desc areas[AREAS])
+{
+	size_t size = AREAS * sizeof *areas;
+
+	if (index < 0)
+		return -EIO;
+	if (index < FIRST_AREA || index >= FIRST_AREA + AREAS)
+		return -EINVAL;
+	if (cotrace_regset_read(t->covered->s, t->task, NT_386_TLS, areas, size) != (ssize_t)size)
+		return -EIO;
+	return index - FIRST_AREA;
+}
+
+int user_get_thread_area(struct tracee *t, const struct caller *c, uint64_t index, uint64_t to)
+{
+	struct user_desc areas[AREAS];
+	int r = read_areas(t, (int)index, areas);
+
+	return r < 0 ? r : caller_write(tracer_of(t)->p, c, to, &areas[r], sizeof areas[r]);
+}
+
+int user_set_thread_area(struct tracee *t, const struct caller *c, uint64_t index, uint64_t from)
+{
+	struct user_desc areas[AREAS];
+	int at = read_areas(t, (int)index, areas), r = at;
+
+	if (r >= 0)
+		r = caller_read(tracer_of(t)->p, c, from, &areas[at], sizeof areas[at]);
+	return r < 0 ? r
+		     : cotrace_regset_write(t->covered->s, t->task, NT_386_TLS, areas,
+					    sizeof areas);
 }
 
 int user_arch_prctl(struct tracee *t, const struct caller *c, uint64_t code, uint64_t addr)

@@ -16,9 +16,24 @@
 #define DEATHS_MAX 100000 /* events, before a wait is answered all the same */
 #define DEATH_MS 50
 
+/* The thread that has made it waits for it as its tracer would. */
+static bool is_child_of(const struct tracee *t, const struct caller *c)
+{
+	char path[64], text[4096], id[16];
+
+	if (!t->covered->child)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)c->pid, (int)c->tid);
+	text[0] = ' ';
+	if (fd_read_file(path, text + 1, sizeof text - 1) < 0)
+		return false;
+	snprintf(id, sizeof id, " %d ", (int)t->tid);
+	return strstr(text, id) != NULL;
+}
+
 static bool matches(const struct tracee *t, const struct caller *c, const struct wait_query *q)
 {
-	if ((q->options & __WNOTHREAD) && t->owner != 0 && t->owner != c->tid)
+	if ((q->options & __WNOTHREAD) && t->owner != 0 && t->owner != c->tid && !is_child_of(t, c))
 		return false;
 	switch (q->idtype) {
 	case P_PID:

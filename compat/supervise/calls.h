@@ -4,6 +4,7 @@
 #define COMPAT_SUPERVISE_CALLS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum call {
@@ -39,5 +40,8 @@ enum call calls_find_any(int nr, bool compat);
  * listener, or -errno. @no_new_privs is set when that was needed.
  */
 int filter_install(bool *no_new_privs);
+
+/* Whether @code is that filter, as the kernel keeps it. */
+bool filter_intercepts(void *unused, const void *code, size_t size);
 
 #endif
