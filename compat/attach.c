@@ -167,7 +167,7 @@ static int as_ptrace(int r)
 	return r == -ESRCH || r == -ENOMEM || r == 0 ? r : -EPERM;
 }
 
-static bool is_zombie(pid_t tid)
+bool task_is_zombie(pid_t tid)
 {
 	char path[32], text[512], *at;
 
@@ -188,7 +188,7 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 
 	if (pid <= 0)
 		return -ESRCH;
-	if (pid == c->pid || is_zombie(tid) || tracee_by_tid(tracer, tid) != NULL)
+	if (pid == c->pid || task_is_zombie(tid) || tracee_by_tid(tracer, tid) != NULL)
 		return -EPERM;
 	r = as_ptrace(add_tracee(&t, tracer, (pid_t)pid, tid, &info));
 	if (r < 0)

@@ -133,6 +133,7 @@ static void continued(struct covered *c)
 	if (!c->job_stopped)
 		return;
 	c->job_stopped = false;
+	c->continued = true;
 	list_for_each (&c->tracer->tracees, node, after) {
 		struct tracee *t = list_entry(node, struct tracee, in_tracer);
 
@@ -319,6 +320,7 @@ static void task_exit_event(struct tracee *t, const struct cotrace_event *ev)
 static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	t->covered->job_stopped = true;
+	t->covered->continued = false;
 	keep(t, ev);
 	report_group(t, ev->job.signo);
 }

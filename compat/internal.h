@@ -41,8 +41,9 @@ struct covered {
 	uint32_t options;  /* of all tracees together, as subscribed */
 	bool sees_entries; /* of system calls, subscribed for those that step */
 	bool job_stopped;
-	bool dying; /* all its tasks are about to end */
-	bool over;  /* to be freed when its last tracee is */
+	bool continued; /* and nobody has waited for that */
+	bool dying;	/* all its tasks are about to end */
+	bool over;	/* to be freed when its last tracee is */
 };
 
 enum tracee_state {
@@ -123,6 +124,7 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 int attach_traceme(struct personality *p, const struct caller *c);
 int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
 		uint32_t options);
+bool task_is_zombie(pid_t tid);
 /* A task that @parent made is or becomes a tracee; a stop is due. NULL: no memory. */
 struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task);
 /* A child that came with a session of its own. */
@@ -197,6 +199,11 @@ static inline int caller_read(struct personality *p, const struct caller *c, uin
 			      void *buf, size_t size)
 {
 	return p->host->read(p->arg, c, addr, buf, size);
+}
+
+static inline bool caller_is_admin(struct personality *p, const struct caller *c)
+{
+	return p->host->is_admin == NULL || p->host->is_admin(p->arg, c);
 }
 
 static inline int caller_write(struct personality *p, const struct caller *c, uint64_t addr,

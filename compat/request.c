@@ -387,7 +387,8 @@ static ssize_t read_filter(struct ask *a, uint64_t index, void *code, size_t siz
 			return own > 0 ? -ENOENT : -EINVAL;
 		if (n < 0 && n != -EMEDIUMTYPE)
 			return n;
-		if (n > 0 && a->p->host->intercepts(a->p->arg, code, (size_t)n))
+		if (n > 0 && a->p->host->intercepts != NULL &&
+		    a->p->host->intercepts(a->p->arg, code, (size_t)n))
 			continue;
 		if (own++ == index)
 			return n;
@@ -397,7 +398,8 @@ static ssize_t read_filter(struct ask *a, uint64_t index, void *code, size_t siz
 static int get_filter(struct ask *a)
 {
 	static uint8_t code[BPF_MAXINSNS * sizeof(struct sock_filter)];
-	ssize_t n = read_filter(a, a->addr, code, sizeof code);
+	ssize_t n =
+		caller_is_admin(a->p, a->c) ? read_filter(a, a->addr, code, sizeof code) : -EACCES;
 	int r = 0;
 
 	if (n < 0)
@@ -456,6 +458,8 @@ static int set_options(struct ask *a)
 
 	if (a->data & ~(uint64_t)PTRACE_O_MASK)
 		return -EINVAL;
+	if (a->data & PTRACE_O_SUSPEND_SECCOMP && !caller_is_admin(a->p, a->c))
+		return -EPERM;
 	a->t->options = (uint32_t)a->data;
 	r = attach_follow_options(a->t->covered);
 	if (r < 0)
@@ -525,6 +529,8 @@ static int64_t attach(struct personality *p, const struct caller *c, bool seize,
 
 	if (seize && (addr != 0 || data & ~(uint64_t)PTRACE_O_MASK))
 		return -EIO;
+	if (seize && data & PTRACE_O_SUSPEND_SECCOMP && !caller_is_admin(p, c))
+		return -EPERM;
 	tracer = tracer_get(p, c->pid);
 	if (tracer == NULL)
 		return -ENOMEM;

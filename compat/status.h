@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #define STATUS_SYSGOOD 0x80
+#define STATUS_CONTINUED 0xffff
 
 /* @signo with STATUS_SYSGOOD where asked for; @event: PTRACE_EVENT_*, or 0. */
 static inline int status_stopped(int signo, int event)

@@ -38,8 +38,10 @@ struct host {
 	 * SIGCHLD: @info is the siginfo_t it would have.
 	 */
 	void (*changed)(void *arg, pid_t tracer, bool sigchld, const void *info);
-	/* Whether a seccomp filter is one by which calls are intercepted. */
+	/* Whether a seccomp filter is one by which calls are intercepted. NULL: there is none. */
 	bool (*intercepts)(void *arg, const void *code, size_t size);
+	/* Whether a caller has CAP_SYS_ADMIN. NULL: it is for the kernel to say. */
+	bool (*is_admin)(void *arg, const struct caller *c);
 };
 
 /* @host must outlive it. Returns 0 or -errno. */
@@ -73,7 +75,7 @@ ssize_t personality_write(struct personality *p, pid_t tracer, pid_t pid, uint64
 struct wait_query {
 	int idtype; /* P_ALL, P_PID, P_PGID; P_PIDFD is the host's to resolve */
 	pid_t id;
-	int options; /* WNOHANG and WUNTRACED mean nothing here */
+	int options; /* WNOHANG: it will not come again by itself; WUNTRACED means nothing */
 	bool usage;  /* the caller wants to know what it has used */
 };
 

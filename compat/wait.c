@@ -57,28 +57,34 @@ static bool is_kernels(const struct tracee *t)
 	       fd_status_number(t->tid, "PPid") == tracer_of(t)->pid;
 }
 
+static struct timeval seconds(unsigned long ticks)
+{
+	unsigned long tick = (unsigned long)sysconf(_SC_CLK_TCK);
+
+	return (struct timeval){ (time_t)(ticks / tick),
+				 (suseconds_t)(ticks % tick * 1000000 / tick) };
+}
+
+/* Its process and the children of that, as far as /proc tells. */
 static void read_usage(pid_t tid, struct rusage *usage)
 {
-	unsigned long user = 0, system = 0, minor = 0, major = 0;
-	long tick = sysconf(_SC_CLK_TCK);
+	unsigned long user, system, minor, major, users, systems, minors, majors;
 	char path[32], text[512], *at;
+	long most = fd_status_number(tid, "VmHWM");
 
-	*usage = (struct rusage){ 0 };
+	*usage = (struct rusage){ .ru_maxrss = most > 0 ? most : 0 };
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
 	if (fd_read_file(path, text, sizeof text) < 0)
 		return;
 	at = strrchr(text, ')');
-	if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %lu %lu",
-				 &minor, &major, &user, &system) != 4)
+	if (at == NULL ||
+	    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %lu %lu %lu %lu %lu %lu %lu", &minor,
+		   &minors, &major, &majors, &user, &system, &users, &systems) != 8)
 		return;
-	usage->ru_utime = (struct timeval){ (time_t)(user / (unsigned long)tick),
-					    (suseconds_t)(user % (unsigned long)tick * 1000000 /
-							  (unsigned long)tick) };
-	usage->ru_stime = (struct timeval){ (time_t)(system / (unsigned long)tick),
-					    (suseconds_t)(system % (unsigned long)tick * 1000000 /
-							  (unsigned long)tick) };
-	usage->ru_minflt = (long)minor;
-	usage->ru_majflt = (long)major;
+	usage->ru_utime = seconds(user + users);
+	usage->ru_stime = seconds(system + systems);
+	usage->ru_minflt = (long)(minor + minors);
+	usage->ru_majflt = (long)(major + majors);
 }
 
 /* A first task's end is told when all others of its process have been waited for. */
@@ -98,19 +104,23 @@ static bool is_delayed(const struct tracee *t)
 
 static bool has_report(const struct tracee *t, const struct wait_query *q)
 {
+	if (t->state != TRACEE_DEAD && q->options & WCONTINUED && t->covered->continued)
+		return true;
 	return t->fresh && (t->state != TRACEE_DEAD || (q->options & WEXITED));
 }
 
+/* That it has continued is told after all else. */
 static void take(struct tracee *t, const struct wait_query *q, struct wait_result *result)
 {
+	bool *report = t->fresh ? &t->fresh : &t->covered->continued;
+
 	result->tid = t->tid;
 	result->uid = t->covered->uid;
-	result->status = t->status;
+	result->status = t->fresh ? t->status : STATUS_CONTINUED;
 	if (q->usage)
 		read_usage(t->tid, &result->usage);
-	if (q->options & WNOWAIT)
-		return;
-	t->fresh = false;
+	if (!(q->options & WNOWAIT))
+		*report = false;
 }
 
 /* Ended, and waited for: by us once the caller surely has it, or by the kernel. */
@@ -148,15 +158,42 @@ static void let_all_die(struct personality *p, const struct tracer *tracer)
 	}
 }
 
-enum wait_answer personality_wait(struct personality *p, const struct caller *c,
-				  const struct wait_query *q, struct wait_result *result)
+/* A stop that was asked for, or the end of the one who is asked about. */
+static bool is_expected(const struct tracee *t, const struct wait_query *q)
 {
-	struct tracer *tracer = tracer_by_pid(p, c->pid);
+	if (t->state == TRACEE_DEAD || t->covered->s == NULL)
+		return false;
+	return (t->due != 0 && t->state != TRACEE_STANDS) ||
+	       (q->idtype == P_PID && q->id == t->tid && task_is_zombie(t->tid));
+}
+
+/*
+ * What can be seen in /proc is to be found by a wait, too. An engine answers nothing before it
+ * has told of what was there. Whether there may be something new.
+ */
+static bool hear_expected(struct personality *p, const struct tracer *tracer,
+			  const struct wait_query *q)
+{
+	const struct covered *asked = NULL;
+
+	list_for_each (&tracer->tracees, node, after) {
+		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
+
+		if (t->covered == asked || !is_expected(t, q))
+			continue;
+		asked = t->covered;
+		cotrace_tasks(asked->s, NULL, 0);
+	}
+	if (asked != NULL)
+		personality_pump(p);
+	return asked != NULL;
+}
+
+static enum wait_answer find(struct tracer *tracer, const struct caller *c,
+			     const struct wait_query *q, struct wait_result *result)
+{
 	enum wait_answer answer = WAIT_NOBODY;
 
-	if (tracer == NULL)
-		return WAIT_NOBODY;
-	let_all_die(p, tracer);
 	list_for_each (&tracer->tracees, node, after) {
 		struct tracee *t = list_entry(node, struct tracee, in_tracer);
 		struct covered *covered = t->covered;
@@ -179,6 +216,21 @@ enum wait_answer personality_wait(struct personality *p, const struct caller *c,
 	return answer;
 }
 
+enum wait_answer personality_wait(struct personality *p, const struct caller *c,
+				  const struct wait_query *q, struct wait_result *result)
+{
+	struct tracer *tracer = tracer_by_pid(p, c->pid);
+	enum wait_answer answer;
+
+	if (tracer == NULL)
+		return WAIT_NOBODY;
+	let_all_die(p, tracer);
+	answer = find(tracer, c, q, result);
+	if (answer == WAIT_NOTHING && q->options & WNOHANG && hear_expected(p, tracer, q))
+		answer = find(tracer, c, q, result);
+	return answer;
+}
+
 void personality_untake(struct personality *p, const struct caller *c,
 			const struct wait_result *result)
 {
@@ -189,8 +241,10 @@ void personality_untake(struct personality *p, const struct caller *c,
 	list_for_each (&tracer->tracees, node, after) {
 		struct tracee *t = list_entry(node, struct tracee, in_tracer);
 
-		if (t->tid == result->tid && t->status == result->status &&
-		    (t->state == TRACEE_STANDS || t->state == TRACEE_DEAD))
+		if (t->tid == result->tid && result->status == STATUS_CONTINUED)
+			t->covered->continued = true;
+		else if (t->tid == result->tid && t->status == result->status &&
+			 (t->state == TRACEE_STANDS || t->state == TRACEE_DEAD))
 			t->fresh = true;
 	}
 }

@@ -103,13 +103,13 @@ static ino_t user_namespace(pid_t pid)
 	return stat(path, &st) < 0 ? 0 : st.st_ino;
 }
 
-/* What is not dumpable belongs to root, in /proc. */
+/* The files of what is not dumpable belong to root, in /proc, but not its directory. */
 static bool is_dumpable(pid_t pid, const struct credentials *c)
 {
 	char path[48];
 	struct stat st;
 
-	snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
 	return stat(path, &st) == 0 && st.st_uid == c->uid[1];
 }
 
@@ -149,4 +149,12 @@ int access_check_traceme(pid_t tracer, pid_t task)
 	int r = read_case(&c, tracer, task);
 
 	return r < 0 ? r : r == 1 ? 0 : access_judge_traceme(&c);
+}
+
+bool access_is_admin(pid_t caller)
+{
+	struct credentials c;
+
+	return read_credentials(&c, caller) == 0 && HAS(c.effective, CAP_SYS_ADMIN) &&
+	       user_namespace(caller) == user_namespace(getpid());
 }

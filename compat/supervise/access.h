@@ -32,5 +32,7 @@ int access_judge_traceme(const struct access_case *c);
 /* For processes. -ESRCH: not there. */
 int access_check(pid_t caller, pid_t target);
 int access_check_traceme(pid_t tracer, pid_t task);
+/* Whether it has CAP_SYS_ADMIN, as far as we know where that counts. */
+bool access_is_admin(pid_t caller);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of programs whose calls we answer. */
+/* Programs whose calls we answer: their memory, and what they may do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "compat/supervise/access.h"
 #include "compat/supervise/supervise.h"
 
 /* Without process_vm_*(), where a security module or a kernel does not have them. */
@@ -58,4 +59,10 @@ int caller_write(void *arg, const struct caller *c, uint64_t addr, const void *b
 	if (n < 0 && not_allowed(errno))
 		return by_file(c->tid, addr, NULL, buf, size);
 	return n == (ssize_t)size ? 0 : -EFAULT;
+}
+
+bool caller_is_admin(void *arg, const struct caller *c)
+{
+	(void)arg;
+	return access_is_admin(c->tid);
 }

@@ -149,6 +149,7 @@ uint64_t callback_expire(struct supervisor *s);
 /* ---- caller.c ---- */
 int caller_read(void *arg, const struct caller *c, uint64_t addr, void *buf, size_t size);
 int caller_write(void *arg, const struct caller *c, uint64_t addr, const void *buf, size_t size);
+bool caller_is_admin(void *arg, const struct caller *c);
 
 /* ---- transfer.c ---- */
 /* process_vm_*(), and p*() on /proc/PID/mem. */

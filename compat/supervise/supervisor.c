@@ -52,7 +52,8 @@ int supervisor_open(struct supervisor *s)
 	s->listener_source = (struct source){ -1, notify_ready };
 	s->personality_source = (struct source){ -1, personality_ready };
 	s->spare_source = (struct source){ -1, spare_ended };
-	s->host = (struct host){ caller_read, caller_write, tool_changed, filter_intercepts };
+	s->host = (struct host){ caller_read, caller_write, tool_changed, filter_intercepts,
+				 caller_is_admin };
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll < 0)
 		return -errno;
