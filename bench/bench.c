@@ -169,18 +169,35 @@ static void print_head(const struct bench_table *table)
 	       "ratio", "min", "max");
 }
 
+/* Negative as soon as one of them is. */
+static double figure(double *v, size_t count)
+{
+	double median = bench_median(v, count);
+
+	return v[0] < 0 ? v[0] : median;
+}
+
+static void measure_round(struct bench_table *table, int round)
+{
+	double v[BENCH_ROWS_MAX][BENCH_TURNS_MAX];
+	size_t turns = table->turns ? (size_t)table->turns : 1;
+
+	for (size_t i = 0; i < turns * table->count; i++) {
+		size_t turn = i / table->count, n = (i + turn + (size_t)round) % table->count;
+
+		v[n][turn] = table->rows[n].measure(&table->rows[n], table->cpu);
+	}
+	for (size_t n = 0; n < table->count; n++)
+		table->rows[n].v[round] = figure(v[n], turns);
+}
+
 void bench_run(struct bench_table *table)
 {
 	if (strstr(table->title, wanted) == NULL)
 		return;
 	print_head(table);
-	for (int round = 0; round < bench_rounds; round++) {
-		for (size_t n = 0; n < table->count; n++) {
-			struct bench_row *row = &table->rows[(n + (size_t)round) % table->count];
-
-			row->v[round] = row->measure(row, table->cpu);
-		}
-	}
+	for (int round = 0; round < bench_rounds; round++)
+		measure_round(table, round);
 	for (size_t i = 0; i < table->count; i++)
 		print_row(table, &table->rows[i]);
 }
@@ -188,7 +205,7 @@ void bench_run(struct bench_table *table)
 void bench_run_both(const char *title, const char *unit, struct bench_row *rows, size_t count,
 		    size_t peer)
 {
-	struct bench_table table = { title, unit, rows, count, peer, 0 };
+	struct bench_table table = { title, unit, rows, count, peer, .cpu = 0 };
 
 	bench_run(&table);
 	table.cpu = BENCH_ANY_CPU;

@@ -16,6 +16,8 @@
 #define BENCH_ROUNDS_MAX 31
 #define BENCH_SAMPLES_MAX 4096
 #define BENCH_CLIENTS_MAX 8
+#define BENCH_ROWS_MAX 16
+#define BENCH_TURNS_MAX 15
 #define BENCH_ANY_CPU (-1)
 
 struct bench_row {
@@ -33,6 +35,11 @@ struct bench_table {
 	size_t count;
 	size_t peer; /* the row that ratios refer to */
 	int cpu;     /* for measure(): everything on this CPU, or BENCH_ANY_CPU */
+	/*
+	 * So often, in turns, each row is measured in one round, whose figure is the median; 0
+	 * means 1. For what the machine does not do alike twice.
+	 */
+	int turns;
 };
 
 extern int bench_rounds;
@@ -138,5 +145,11 @@ void command_finish(struct command *c);
 /* Runs @argv with output discarded; seconds, or -1 when it could not be run. */
 double command_run(char *const argv[], int cpu);
 bool command_exists(const char *name);
+
+/* ---- A project to build (project.c): a folder with a Makefile. ---- */
+
+/* Its path; it is there until project_remove(). */
+const char *project_make(int files);
+void project_remove(void);
 
 #endif

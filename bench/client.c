@@ -57,6 +57,15 @@ static void take(struct target *t, const struct cotrace_event *ev, const struct 
 		c->seen(t, ev);
 }
 
+/* Lets the task go as far as to its next stop that is wanted. */
+static void go_on(struct cotrace *s, const struct cotrace_event *ev, const struct client *c)
+{
+	if (c->stepping)
+		cotrace_step(s, ev->task, COTRACE_STEP_SYSCALL, 0, 0);
+	else
+		cotrace_answer(s, ev, NULL);
+}
+
 static void trace(struct target *t, const void *arg)
 {
 	const struct client *c = arg;
@@ -65,7 +74,10 @@ static void trace(struct target *t, const void *arg)
 	struct cotrace *s;
 
 	client_check(cotrace_attach(&s, t->pid, NULL), "attach");
-	subscribe(s, c);
+	if (c->stepping)
+		client_check(cotrace_stop(s, 0, COTRACE_ALL, -1), "stop");
+	else
+		subscribe(s, c);
 	/* Calls that the subscription broke are being made again. */
 	usleep(100u * (unsigned)t->notes->ready);
 	client_joins(t);
@@ -73,8 +85,8 @@ static void trace(struct target *t, const void *arg)
 		target_go(t);
 	while (cotrace_next_data(s, &ev, data, sizeof data, -1) == 1) {
 		take(t, &ev, c);
-		if (ev.flags & COTRACE_EV_STOP)
-			cotrace_answer(s, &ev, NULL);
+		if ((ev.flags & COTRACE_EV_STOP) || ev.kind == COTRACE_EVENT_STOP_DONE)
+			go_on(s, &ev, c);
 		if (ev.kind == COTRACE_EVENT_SESSION_END)
 			break;
 	}

@@ -9,9 +9,10 @@
 
 struct client {
 	enum cotrace_mode mode;
-	int sessions; /* processes that trace it at once */
-	bool capture; /* 64 bytes of what write() is given */
-	int only;     /* one system call, at its entry; 0: all, entry and exit */
+	int sessions;  /* processes that trace it at once */
+	bool capture;  /* 64 bytes of what write() is given */
+	int only;      /* one system call, at its entry; 0: all, entry and exit */
+	bool stepping; /* no subscription: each stop asks for the next one, as cotrace run does */
 	void (*seen)(struct target *t, const struct cotrace_event *ev); /* or NULL */
 };
 

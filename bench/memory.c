@@ -160,7 +160,7 @@ static void memory_tables(const char *title, size_t size)
 		{ "PTRACE_PEEKDATA, word by word", measure_memory, PEEK, size },
 		{ "cotrace_read_memory()", measure_memory, COTRACE, size },
 	};
-	struct bench_table table = { title, "ns per read", rows, 4, 0, 0 };
+	struct bench_table table = { title, "ns per read", rows, 4, .peer = 0 };
 
 	bench_run(&table);
 }

@@ -159,8 +159,10 @@ static void step_tables(size_t threads)
 			{ "gdb -batch -p: start, attach, detach", measure_step, GDB, threads },
 			{ "strace -f -p: start, attach, interrupt", measure_step, STRACE, threads },
 		};
-		struct bench_table table = { NULL, "ms",	 rows, step == ALL_OF_IT ? 4 : 2,
-					     0,	   BENCH_ANY_CPU };
+		struct bench_table table = { .unit = "ms",
+					     .rows = rows,
+					     .count = step == ALL_OF_IT ? 4 : 2,
+					     .cpu = BENCH_ANY_CPU };
 		char title[80];
 
 		snprintf(title, sizeof title, names[step], threads);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a system call stop costs: a ptrace loop, cotrace telling of it (note), cotrace asking
- * about it (stop), strace. All attach to the same kind of running target; nanoseconds per
+ * about it (stop; by subscription, and as the personality of cotrace run does), strace. All attach to the same kind of running target; nanoseconds per
  * stop, two stops a call, until the tracer has seen the last.
  */
 #include <signal.h>
@@ -10,7 +10,7 @@
 
 #include "bench/client.h"
 
-enum how { RAW, NOTES, STOPS, STRACE, UNTRACED, RAW_CAPTURE, NOTES_CAPTURE };
+enum how { RAW, NOTES, STOPS, STEPS, STRACE, UNTRACED, RAW_CAPTURE, NOTES_CAPTURE };
 
 static struct target_plan plan = { .calls = 20000 };
 
@@ -44,6 +44,7 @@ static double by_cotrace(struct target *t, int cpu, enum how how)
 {
 	struct client client = { .mode = how == STOPS ? COTRACE_STOP : COTRACE_NOTE,
 				 .capture = how == NOTES_CAPTURE,
+				 .stepping = how == STEPS,
 				 .sessions = 1 };
 
 	return tracer_run(t, cpu, client_trace, &client);
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
 		{ "ptrace: waitpid(-1), GET_SYSCALL_INFO", measure, RAW },
 		{ "cotrace, notes", measure, NOTES },
 		{ "cotrace, stops", measure, STOPS },
+		{ "cotrace, each stop asks for the next", measure, STEPS },
 		{ "strace -o /dev/null", measure, STRACE },
 		{ "not traced", measure, UNTRACED },
 	};
@@ -90,11 +92,11 @@ int main(int argc, char **argv)
 	bench_init(argc, argv);
 	if (bench_quick)
 		plan.calls = 4000;
-	bench_run_both("System call stops: getppid in a loop", "ns per stop", rows, 5, 0);
+	bench_run_both("System call stops: getppid in a loop", "ns per stop", rows, 6, 0);
 	plan.work = TARGET_READ_WRITE;
-	bench_run_both("System call stops: read and write of 64 bytes", "ns per stop", rows, 5, 0);
+	bench_run_both("System call stops: read and write of 64 bytes", "ns per stop", rows, 6, 0);
 	bench_run_both("The same, write's buffer copied", "ns per stop", captures, 2, 0);
 	plan = (struct target_plan){ TARGET_GETPPID, plan.calls, 9, 4 };
-	bench_run_both("System call stops: four threads at once", "ns per stop", rows, 4, 0);
+	bench_run_both("System call stops: four threads at once", "ns per stop", rows, 5, 0);
 	return 0;
 }
