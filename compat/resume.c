@@ -110,15 +110,12 @@ static int follow_entries(struct tracee *t)
 /* Until an instruction or a system call is done: a request that needs the hold. */
 static int step(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 {
-	int r = 0;
+	bool open = t->event_open;
 
-	if (decides) {
-		r = resume_hold(t);
-		if (r == 0)
-			r = answer(t, decides, v);
-	}
 	t->event_open = t->held = false;
-	return r < 0 ? r : cotrace_step(t->covered->s, t->task, kind_of(t->mode), 0, 0);
+	if (open && decides)
+		return cotrace_answer_step(t->covered->s, &t->ev, v, kind_of(t->mode), 0, 0);
+	return cotrace_step(t->covered->s, t->task, kind_of(t->mode), 0, 0);
 }
 
 static int run(struct tracee *t, bool decides, const struct cotrace_verdict *v)

@@ -270,16 +270,51 @@ static int check_step(struct request *rq, const struct wire_step *m, struct task
 	return p->holds & (RULES_HOLD_ASKED | RULES_HOLD_OFFER) ? 0 : -EBUSY;
 }
 
+static void ask_for_step(struct request *rq, const struct wire_step *m, struct task *t)
+{
+	t->step.done = false; /* the next one is meant */
+	rules_step(rules_party(&t->rules, rq->session->id), (enum rules_step)m->kind, m->from,
+		   m->to);
+}
+
 void request_step(struct request *rq, const struct wire_step *m)
 {
 	struct task *t = request_task(rq, m->task);
 	int r = check_step(rq, m, t);
 
 	if (r == 0) {
-		t->step.done = false; /* the next one is meant */
-		rules_step(rules_party(&t->rules, rq->session->id), (enum rules_step)m->kind,
-			   m->from, m->to);
+		ask_for_step(rq, m, t);
 		task_release(t, rq->session, RULES_HOLD_ASKED | RULES_HOLD_OFFER);
+	}
+	request_done(rq, r);
+}
+
+static bool is_open(const struct request *rq, struct task *t, uint64_t seq)
+{
+	const struct rules_party *p = rules_party(&t->rules, rq->session->id);
+
+	return (p->holds & RULES_HOLD_OFFER) && p->offer_seq == seq;
+}
+
+void request_answer_step(struct request *rq, const struct wire_answer_step *m)
+{
+	const struct wire_step step = { m->task, m->kind, m->from, m->to };
+	struct wire_answer answer = { .task = m->task,
+				      .seq = m->seq,
+				      .action = m->action,
+				      .nr = m->nr,
+				      .result = m->result,
+				      .signo = m->signo };
+	struct task *t = request_task(rq, m->task);
+	size_t size = wire_left(rq->body);
+	int r = check_step(rq, &step, t);
+
+	memcpy(answer.args, m->args, sizeof answer.args);
+	/* The offer goes last: another one can follow at the same stop. */
+	if (r == 0 && is_open(rq, t, m->seq)) {
+		ask_for_step(rq, &step, t);
+		task_release(t, rq->session, RULES_HOLD_ASKED);
+		r = verdict_apply(t, rq->session, &answer, wire_get_bytes(rq->body, size), size);
 	}
 	request_done(rq, r);
 }

@@ -669,6 +669,21 @@ int cotrace_answer(struct cotrace *s, const struct cotrace_event *ev,
 		   const struct cotrace_verdict *verdict);
 
 /**
+ * cotrace_answer_step() - a verdict and a step in one message
+ * @ev, @verdict: as for cotrace_answer()
+ * @kind, @from, @to: as for cotrace_step()
+ *
+ * The verdict takes effect, then all of this session's hold is given up as by
+ * cotrace_step(). Nothing happens if @ev is no longer open.
+ *
+ * Blocks: as cotrace_resume(). Return: 0; -EAGAIN; -EINVAL also: @ev is no stop; -ENOSYS
+ * the engine is too old.
+ */
+int cotrace_answer_step(struct cotrace *s, const struct cotrace_event *ev,
+			const struct cotrace_verdict *verdict, enum cotrace_step_kind kind,
+			uint64_t from, uint64_t to);
+
+/**
  * cotrace_signal() - send a signal
  * @reach:   COTRACE_ONE: to the task; COTRACE_ITS_PROCESS: to its process
  * @siginfo: NULL, or the siginfo_t to send; its si_code must be negative (tgkill(2))

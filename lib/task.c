@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stopping tasks, letting them run, sending them signals. */
 #include <errno.h>
+#include <string.h>
 
 #include "lib/session.h"
 
@@ -75,6 +76,8 @@ int cotrace_resume(struct cotrace *s, uint64_t task)
 	return cotrace_resume_all(s, task, task ? COTRACE_ONE : COTRACE_ALL);
 }
 
+static const struct cotrace_verdict pass = { .size = sizeof pass };
+
 static int check_verdict(const struct cotrace_verdict *v)
 {
 	if (v->size != sizeof *v || v->action > COTRACE_DENY || v->siginfo_size > sizeof v->siginfo)
@@ -85,27 +88,55 @@ static int check_verdict(const struct cotrace_verdict *v)
 int cotrace_answer(struct cotrace *s, const struct cotrace_event *ev,
 		   const struct cotrace_verdict *verdict)
 {
-	struct wire_answer m = { .task = ev->task, .seq = ev->seq };
+	const struct cotrace_verdict *v = verdict ? verdict : &pass;
+	struct wire_answer m = { .task = ev->task,
+				 .seq = ev->seq,
+				 .action = v->action,
+				 .nr = v->nr,
+				 .result = v->result,
+				 .signo = v->signo };
 	struct wire_writer w;
 	uint8_t buf[WIRE_HEADER_SIZE + sizeof m + SIGINFO_SIZE];
 
-	if (!(ev->flags & COTRACE_EV_STOP))
+	if (!(ev->flags & COTRACE_EV_STOP) || check_verdict(v) < 0)
 		return -EINVAL;
+	memcpy(m.args, v->args, sizeof m.args);
 	wire_writer_init(&w, buf, sizeof buf);
 	wire_begin(&w, WIRE_ANSWER, WIRE_REQUEST_NO_REPLY, session_cookie(s));
-	if (verdict != NULL) {
-		if (check_verdict(verdict) < 0)
-			return -EINVAL;
-		m.action = verdict->action;
-		m.nr = verdict->nr;
-		for (unsigned i = 0; i < sizeof m.args / sizeof *m.args; i++)
-			m.args[i] = verdict->args[i];
-		m.result = verdict->result;
-		m.signo = verdict->signo;
-	}
 	wire_put_answer(&w, &m);
-	if (verdict != NULL)
-		wire_put_bytes(&w, verdict->siginfo, verdict->siginfo_size);
+	wire_put_bytes(&w, v->siginfo, v->siginfo_size);
+	return release(s, &w);
+}
+
+int cotrace_answer_step(struct cotrace *s, const struct cotrace_event *ev,
+			const struct cotrace_verdict *verdict, enum cotrace_step_kind kind,
+			uint64_t from, uint64_t to)
+{
+	const struct cotrace_verdict *v = verdict ? verdict : &pass;
+	struct wire_answer_step m = { .task = ev->task,
+				      .seq = ev->seq,
+				      .action = v->action,
+				      .nr = v->nr,
+				      .result = v->result,
+				      .signo = v->signo,
+				      .kind = kind,
+				      .from = from,
+				      .to = to };
+	struct wire_writer w;
+	uint8_t buf[WIRE_HEADER_SIZE + sizeof m + SIGINFO_SIZE];
+	int r = check_step(ev->task, kind, from, to);
+
+	if (!(ev->flags & COTRACE_EV_STOP) || check_verdict(v) < 0)
+		r = -EINVAL;
+	if (r == 0)
+		r = session_knows(s, WIRE_ANSWER_STEP);
+	if (r < 0)
+		return r;
+	memcpy(m.args, v->args, sizeof m.args);
+	wire_writer_init(&w, buf, sizeof buf);
+	wire_begin(&w, WIRE_ANSWER_STEP, WIRE_REQUEST_NO_REPLY, session_cookie(s));
+	wire_put_answer_step(&w, &m);
+	wire_put_bytes(&w, v->siginfo, v->siginfo_size);
 	return release(s, &w);
 }
 

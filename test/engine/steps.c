@@ -244,6 +244,47 @@ static void a_step_to_a_call_stops_at_its_entry_and_then_at_its_exit(void **stat
 	assert_true(runs(st, PID));
 }
 
+static void answer_step(struct client *c, const struct seen *ev, unsigned action, int64_t value,
+			unsigned kind)
+{
+	request(c, ANSWER_STEP, answer_step, .task = ev->head.task, .seq = ev->seq,
+		.action = action, .nr = value, .result = value, .signo = (int32_t)value,
+		.kind = kind);
+}
+
+static void a_verdict_and_a_step_come_in_one(void **state)
+{
+	struct stage *st = *state;
+	struct client *a = client_attached(st), *b = client_attached(st);
+	struct seen entry, ev;
+
+	stopped(a);
+	step(a, COTRACE_STEP_SYSCALL, 0, 0);
+	fake_push_entry(st->kernel, PID, 42, 7);
+	settle(st);
+	entry = expect(a, COTRACE_EVENT_SYSCALL_ENTRY);
+	stop_task(a, PID); /* another hold, which goes as well */
+	expect(a, COTRACE_EVENT_STOP_DONE);
+	answer_step(a, &entry, COTRACE_DENY, -5, COTRACE_STEP_SYSCALL);
+	assert_int_equal(client_reply_error(a, WIRE_ANSWER_STEP), 0);
+	assert_true(runs(st, PID));
+	assert_int_equal(how(st), BACKEND_SYSCALLS);
+	fake_push_exit(st->kernel, PID, 42, -5);
+	settle(st);
+	ev = expect(a, COTRACE_EVENT_SYSCALL_EXIT);
+	assert_true(ev.flags & COTRACE_EV_DENIED);
+	/* An event that is no more: nothing is said, and nothing is given up. */
+	answer_step(a, &entry, COTRACE_PASS, 0, COTRACE_STEP_SYSCALL);
+	assert_int_equal(client_reply_error(a, WIRE_ANSWER_STEP), 0);
+	assert_false(runs(st, PID));
+	answer_step(b, &ev, COTRACE_PASS, 0, COTRACE_STEP_SYSCALL);
+	assert_int_equal(client_reply_error(b, WIRE_ANSWER_STEP), -EBUSY);
+	/* A verdict that is refused leaves the step. */
+	answer_step(a, &ev, COTRACE_DENY, 0, COTRACE_STEP_INSTRUCTION);
+	assert_int_not_equal(client_reply_error(a, WIRE_ANSWER_STEP), 0);
+	assert_int_equal(how(st), BACKEND_STEP);
+}
+
 static void a_step_to_a_call_needs_no_subscription_and_leaves_none(void **state)
 {
 	struct stage *st = *state;
@@ -362,6 +403,7 @@ int main(void)
 		STAGED(the_end_of_a_call_is_a_step_only_where_it_moved),
 		STAGED(a_stop_that_comes_first_takes_the_request_back),
 		STAGED(a_step_to_a_call_stops_at_its_entry_and_then_at_its_exit),
+		STAGED(a_verdict_and_a_step_come_in_one),
 		STAGED(a_step_to_a_call_needs_no_subscription_and_leaves_none),
 		STAGED(a_stop_takes_a_step_to_a_call_back),
 		STAGED(steps_of_both_kinds_end_each_where_it_should),
