@@ -135,6 +135,8 @@ struct backend_ops {
 	 * the deadline has passed or a watched fd became ready.
 	 */
 	int (*next)(struct backend *b, struct backend_event *ev, uint64_t deadline);
+	/* Lets whoever else wants this CPU run, if anybody does. May be NULL. */
+	void (*make_way)(struct backend *b);
 	/* Makes readiness of @fd end next(). */
 	int (*watch_fd)(struct backend *b, int fd);
 	/* @pid (0: none) is to be woken soon at the caller's end: it stays near. May be NULL. */

@@ -87,6 +87,8 @@ void conn_close(struct conn *c)
 	waiters_drop_conn(c->engine, c);
 	if (c->engine->first == c)
 		c->engine->first = NULL;
+	if (c->engine->asked == c)
+		c->engine->asked = NULL;
 	if (s != NULL && s->main == c) {
 		s->main = NULL;
 		session_free(s);
@@ -186,6 +188,7 @@ void conn_reply_finish(struct conn *c)
 	wire_finish(&c->replies.writer);
 	queue_commit(&c->replies);
 	flush_replies(c);
+	c->engine->asked = c;
 }
 
 void conn_reply_done(struct conn *c, unsigned request, uint64_t cookie, int error)

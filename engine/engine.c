@@ -24,6 +24,10 @@
 #include "engine/task.h"
 
 #define READY_MAX 64
+#define AWAIT_NS 20000u
+#define AWAIT_MISSES 4u
+#define AWAIT_RETRY 31u /* now and then, as a mask */
+#define AWAITED_MAX 16	/* then stops have their turn */
 #define LISTEN_AGAIN_NS CLOCK_SECOND
 #define LEAVE_NS CLOCK_SECOND
 #define LEAVE_TURNS 1000 /* new tasks may have come meanwhile */
@@ -139,7 +143,8 @@ int engine_listen(struct engine *e)
 	return 0;
 }
 
-static void do_io(struct engine *e)
+/* Returns whether there was anything to do. */
+static bool do_io(struct engine *e)
 {
 	struct epoll_event ready[READY_MAX];
 	int n;
@@ -157,6 +162,34 @@ static void do_io(struct engine *e)
 		else
 			conn_ready(ready[i].data.ptr, ready[i].events);
 	}
+	return n > 0;
+}
+
+/*
+ * Who is told of a stop, or has an answer, goes on within microseconds. To sleep for that and to
+ * be woken takes longer than to make way for it: tried where it has lately been so.
+ */
+static bool await(struct engine *e)
+{
+	struct conn *c = e->asked;
+	uint64_t now, until;
+	bool came;
+
+	e->asked = NULL;
+	if (c == NULL || e->awaited >= AWAITED_MAX || e->backend->ops->make_way == NULL ||
+	    (c->misses >= AWAIT_MISSES && (++c->misses & AWAIT_RETRY)))
+		return false;
+	now = clock_now_ns();
+	until = now + AWAIT_NS;
+	c->misses++;
+	do {
+		e->backend->ops->make_way(e->backend);
+		came = intake_main(c) || do_io(e);
+		now = clock_now_ns();
+	} while (!came && now < until);
+	if (came && now < until)
+		c->misses = 0;
+	return came;
 }
 
 static bool wanted(const struct engine *e)
@@ -174,14 +207,17 @@ void engine_turn(struct engine *e, uint64_t deadline)
 {
 	struct backend_event ev;
 	uint64_t next = timers_next(&e->timers);
+	bool came;
 	int r;
 
 	if (next > deadline)
 		next = deadline;
-	r = e->backend->ops->next(e->backend, &ev, e->io_again ? 0 : next);
+	came = await(e);
+	e->awaited = came ? e->awaited + 1 : 0;
+	r = came ? 0 : e->backend->ops->next(e->backend, &ev, e->io_again ? 0 : next);
 	if (r == 1)
 		task_event(e, &ev);
-	else
+	else if (!came)
 		do_io(e);
 	if (r != 1 || !list_empty(&e->timers.list))
 		timers_fire(&e->timers, clock_now_ns());

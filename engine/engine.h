@@ -55,6 +55,8 @@ struct engine {
 	struct list conns;
 	struct conn *first;   /* whom the engine was started for; NULL: gone */
 	struct list backlog;  /* of them, whose turn was over before their requests were */
+	struct conn *asked;   /* on which the next request is expected at once; or NULL */
+	unsigned awaited;     /* so many times in a row it has come so */
 	struct list dirty;    /* sessions with events not sent yet */
 	struct list releases; /* processes that no session covers */
 	struct list orphans;  /* tasks whose parent's event is still to come */
@@ -325,6 +327,7 @@ struct conn {
 	uint8_t *rest; /* of a datagram that is handled in part */
 	size_t rest_size, rest_at;
 	int rest_fd;
+	unsigned misses; /* nothing came when it was expected: so often in a row */
 	bool dead;
 	struct timer timer; /* HELLO must come */
 };

@@ -202,6 +202,8 @@ uint64_t event_emit(struct session *s, struct event *ev)
 	else if (ev->flags & COTRACE_EV_STOP)
 		s->stops++;
 	session_dirty(s, now, !is_note(ev));
+	if (ev->flags & COTRACE_EV_STOP)
+		s->engine->asked = s->main;
 	return seq;
 }
 

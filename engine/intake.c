@@ -145,6 +145,21 @@ static bool read_some(struct conn *c)
 	return false;
 }
 
+bool intake_main(struct conn *c)
+{
+	struct turn turn = { REQUESTS_A_TURN, clock_now_ns() + TURN_NS };
+	int r;
+
+	if (c->dead || list_linked(&c->in_backlog) || c->session == NULL || c->session->main != c)
+		return false;
+	r = read_datagram(c, &turn);
+	if (r == -EBADMSG)
+		broken(c);
+	if (r == 0 && !c->dead)
+		put_back(c);
+	return r != -EAGAIN;
+}
+
 void intake_ready(struct conn *c)
 {
 	struct conn *main = c->session != NULL ? c->session->main : NULL;

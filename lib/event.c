@@ -205,6 +205,16 @@ static int try_next(struct cotrace *s, struct cotrace_event *ev, struct decode_s
 	return r;
 }
 
+static bool is_loaded(struct intake *in)
+{
+	bool loaded;
+
+	pthread_mutex_lock(&in->lock);
+	loaded = in->loaded;
+	pthread_mutex_unlock(&in->lock);
+	return loaded;
+}
+
 static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink,
 		int64_t timeout_ns)
 {
@@ -213,9 +223,12 @@ static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink 
 
 	if (ev->size != sizeof *ev)
 		return -EINVAL;
-	r = try_next(s, ev, sink);
-	if (r != 0 || timeout_ns == 0)
-		return r;
+	/* Where there is time to wait, and nothing left of a datagram, waiting tells. */
+	if (timeout_ns == 0 || is_loaded(&s->intake)) {
+		r = try_next(s, ev, sink);
+		if (r != 0 || timeout_ns == 0)
+			return r;
+	}
 	deadline = clock_deadline(timeout_ns);
 	until = spin_until(&s->intake, deadline);
 	while (until > 0 && clock_now_ns() < until) {

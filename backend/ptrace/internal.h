@@ -146,6 +146,7 @@ long ptrace_call(long request, pid_t tid, uintptr_t address, uintptr_t data);
 int wait_init(struct ptrace_backend *b);
 void wait_deinit(struct ptrace_backend *b);
 int wait_next(struct backend *base, struct backend_event *ev, uint64_t deadline);
+void wait_make_way(struct backend *base);
 int wait_watch_fd(struct backend *base, int fd);
 int wait_rest(struct backend *base, pid_t tid);
 /* @t has stopped. */

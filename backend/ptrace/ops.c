@@ -212,6 +212,7 @@ static void op_close(struct backend *base)
 
 static const struct backend_ops ops = {
 	.next = wait_next,
+	.make_way = wait_make_way,
 	.watch_fd = wait_watch_fd,
 	.companion = place_companion,
 	.check_access = proc_check_access,

@@ -225,6 +225,12 @@ static int take_signal(struct ptrace_backend *b, struct backend_event *ev, bool 
 	return info.si_pid > 0 && take(b, info.si_pid, ev);
 }
 
+void wait_make_way(struct backend *base)
+{
+	(void)base;
+	sched_yield();
+}
+
 /* No time to sleep; but stops that are there come before more work for clients. */
 static int look_once(struct ptrace_backend *b, struct backend_event *ev)
 {

@@ -183,6 +183,8 @@ TEST(a_task_goes_from_call_to_call_without_a_subscription)
 	s = attached(t.pid, NULL);
 	other = attached(t.pid, NULL);
 	subscribe_call(other, SYS_getppid, COTRACE_ENTRY | COTRACE_EXIT, COTRACE_NOTE);
+	/* Not at the entry of its call, made again, where the subscription has put it. */
+	CHECK_SOON(proc_state(t.pid) == 'S', 5000);
 	CHECK_EQ(cotrace_stop(s, task_of(s, t.pid), COTRACE_ONE, test_ns(2000)), 0);
 	take_kind(s, &ev, COTRACE_EVENT_STOP_DONE);
 	puppet_tell(&t, "raw %d", SYS_getppid);
