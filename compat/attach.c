@@ -62,7 +62,7 @@ int attach_follow_options(struct covered *c)
 	return r;
 }
 
-static int subscribe(struct covered *c)
+static int subscribe(struct cotrace *s)
 {
 	static const struct {
 		enum cotrace_event_kind kind;
@@ -74,26 +74,39 @@ static int subscribe(struct covered *c)
 		{ COTRACE_EVENT_JOB_STOP, COTRACE_STOP },
 		{ COTRACE_EVENT_JOB_CONTINUE, COTRACE_NOTE },
 	};
-	int r = cotrace_subscribe_signals(c->s, ~0ull, COTRACE_STOP);
+	int r = cotrace_subscribe_signals(s, ~0ull, COTRACE_STOP);
 
 	for (size_t i = 0; r == 0 && i < sizeof always / sizeof always[0]; i++)
-		r = cotrace_subscribe(c->s, always[i].kind, always[i].mode);
+		r = cotrace_subscribe(s, always[i].kind, always[i].mode);
 	return r;
 }
 
 /* ---- Covering ---- */
 
-static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
+static int open_session(struct cotrace **out, struct personality *p, pid_t pid)
 {
 	struct cotrace_options options = { .size = sizeof options,
 					   .flags = COTRACE_CHILD_FDS | COTRACE_CHILD_INHERITS };
+	int r = cotrace_attach_beside(out, p->anchor, pid, &options);
+
+	if (r == 0)
+		r = subscribe(*out);
+	if (r < 0) {
+		cotrace_close(*out);
+		*out = NULL;
+	}
+	return r;
+}
+
+static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
+{
 	struct cotrace *s;
 	int r;
 
 	*out = covered_by_pid(tracer, pid);
 	if (*out != NULL)
 		return 0;
-	r = cotrace_attach_beside(&s, tracer->p->anchor, pid, &options);
+	r = open_session(&s, tracer->p, pid);
 	if (r < 0)
 		return r;
 	*out = covered_new(tracer, pid, s);
@@ -101,20 +114,20 @@ static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
 		cotrace_close(s);
 		return -ENOMEM;
 	}
-	return subscribe(*out);
+	return 0;
 }
 
 /* The session's id of a task, and how it stands. */
-static int find_task(struct covered *c, pid_t tid, struct cotrace_task_info *info)
+static int find_task(struct cotrace *s, pid_t tid, struct cotrace_task_info *info)
 {
 	struct cotrace_task_info some[64], *v = some;
-	int n = cotrace_tasks(c->s, v, 64), r = -ESRCH;
+	int n = cotrace_tasks(s, v, 64), r = -ESRCH;
 
 	if (n > 64) {
 		v = calloc((size_t)n, sizeof *v);
 		if (v == NULL)
 			return -ENOMEM;
-		n = cotrace_tasks(c->s, v, (size_t)n);
+		n = cotrace_tasks(s, v, (size_t)n);
 	}
 	for (int i = 0; i < n && r == -ESRCH; i++) {
 		if (v[i].tid == tid && v[i].state != COTRACE_TASK_EXITED) {
@@ -134,7 +147,7 @@ static int add_tracee(struct tracee **out, struct tracer *tracer, pid_t pid, pid
 	int r = cover(&c, tracer, pid);
 
 	if (r == 0)
-		r = find_task(c, tid, info);
+		r = find_task(c->s, tid, info);
 	if (r == 0) {
 		*out = tracee_new(c, tid, info->task);
 		r = *out == NULL ? -ENOMEM : 0;
@@ -165,6 +178,64 @@ int attach_traceme(struct personality *p, const struct caller *c)
 static int as_ptrace(int r)
 {
 	return r == -ESRCH || r == -ENOMEM || r == 0 ? r : -EPERM;
+}
+
+int personality_lend(struct personality *p, const struct caller *c, struct cotrace **out,
+		     uint64_t *task)
+{
+	struct cotrace_task_info info;
+	int r = open_session(out, p, c->pid);
+
+	if (r < 0)
+		return as_ptrace(r);
+	r = find_task(*out, c->tid, &info);
+	if (r < 0) {
+		cotrace_close(*out);
+		*out = NULL;
+		return as_ptrace(r);
+	}
+	*task = info.task;
+	return 0;
+}
+
+static int adopt(struct covered **out, struct tracer *tracer, pid_t pid, int fd)
+{
+	struct cotrace *s;
+	int r;
+
+	*out = covered_by_pid(tracer, pid);
+	if (*out != NULL) {
+		fd_close(fd);
+		return 0;
+	}
+	r = cotrace_from_fd(&s, fd);
+	if (r < 0) {
+		fd_close(fd);
+		return r;
+	}
+	*out = covered_new(tracer, pid, s);
+	if (*out == NULL)
+		cotrace_close(s);
+	return *out == NULL ? -ENOMEM : 0;
+}
+
+int personality_borrow(struct personality *p, pid_t pid, const struct caller *c, uint64_t task,
+		       int fd)
+{
+	struct tracer *tracer = tracer_get(p, pid);
+	struct covered *covered;
+	int r;
+
+	if (tracer == NULL || tracee_by_tid(tracer, c->tid) != NULL) {
+		fd_close(fd);
+		return tracer == NULL ? -ENOMEM : -EPERM;
+	}
+	r = adopt(&covered, tracer, c->pid, fd);
+	if (r == 0 && tracee_new(covered, c->tid, task) == NULL) {
+		covered_release(covered);
+		r = -ENOMEM;
+	}
+	return r;
 }
 
 bool task_is_zombie(pid_t tid)

@@ -17,7 +17,8 @@ struct personality {
 	void *arg;
 	int epoll;
 	struct cotrace *anchor; /* covers a process of our own: keeps one engine for all */
-	pid_t anchor_pid;
+	pid_t anchor_pid;	/* 0: none, @anchor covers nothing */
+	int signo;		/* that tells of events; 0: none */
 	struct list tracers;
 };
 

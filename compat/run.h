@@ -21,4 +21,13 @@ struct run {
  */
 int run_supervised(struct run *r);
 
+#define RUN_PATH_MAX 4096
+
+/*
+ * Of a program that a supervised process is about to exec: has a library host what it traces,
+ * in itself, so that no other process answers its calls. False: that cannot be, and *why is a
+ * phrase that goes on from "it"; the supervisor answers then.
+ */
+bool run_preload(const char *program, const char **why);
+
 #endif

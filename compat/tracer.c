@@ -2,6 +2,7 @@
 #include "compat/tracer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ptrace.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -95,6 +96,17 @@ bool personality_traces(const struct personality *p, pid_t tracer, pid_t pid)
 
 /* ---- Coming and going ---- */
 
+static void arm(const struct covered *c, int signo)
+{
+	int fd = cotrace_fd(c->s), flags = fcntl(fd, F_GETFL);
+
+	if (signo) {
+		fcntl(fd, F_SETOWN, getpid());
+		fcntl(fd, F_SETSIG, signo);
+	}
+	fcntl(fd, F_SETFL, signo ? flags | O_ASYNC : flags & ~O_ASYNC);
+}
+
 struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -114,6 +126,8 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 	c->s = s;
 	list_init(&c->traps);
 	list_append(&tracer->covered, &c->in_tracer);
+	if (tracer->p->signo)
+		arm(c, tracer->p->signo);
 	return c;
 }
 
@@ -188,7 +202,7 @@ static int drop_anchor(struct personality *p)
 	return r;
 }
 
-int personality_new(struct personality **out, const struct host *host, void *arg)
+int personality_new(struct personality **out, const struct host *host, void *arg, pid_t engine)
 {
 	struct personality *p = calloc(1, sizeof *p);
 	int r;
@@ -200,7 +214,9 @@ int personality_new(struct personality **out, const struct host *host, void *arg
 	p->arg = arg;
 	list_init(&p->tracers);
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	r = p->epoll < 0 ? -errno : drop_anchor(p);
+	r = p->epoll < 0 ? -errno
+	    : engine	 ? cotrace_open_engine(&p->anchor, engine)
+			 : drop_anchor(p);
 	if (r < 0) {
 		fd_close(p->epoll);
 		free(p);
@@ -255,10 +271,37 @@ void personality_free(struct personality *p)
 	while (!list_empty(&p->tracers))
 		tracer_free(list_entry(p->tracers.next, struct tracer, in_personality));
 	cotrace_close(p->anchor);
-	kill(p->anchor_pid, SIGKILL);
-	waitpid(p->anchor_pid, NULL, __WALL);
+	if (p->anchor_pid) {
+		kill(p->anchor_pid, SIGKILL);
+		waitpid(p->anchor_pid, NULL, __WALL);
+	}
 	fd_close(p->epoll);
 	free(p);
+}
+
+void personality_signal(struct personality *p, int signo)
+{
+	p->signo = signo;
+	list_for_each (&p->tracers, node, after) {
+		struct tracer *t = list_entry(node, struct tracer, in_personality);
+
+		list_for_each (&t->covered, at, next)
+			if (!list_entry(at, struct covered, in_tracer)->over)
+				arm(list_entry(at, struct covered, in_tracer), signo);
+	}
+}
+
+pid_t personality_engine(const struct personality *p)
+{
+	return cotrace_engine_pid(p->anchor);
+}
+
+pid_t personality_process(const struct personality *p, pid_t tracer, pid_t tid)
+{
+	const struct tracer *t = tracer_by_pid(p, tracer);
+	const struct tracee *e = t != NULL ? tracee_by_tid(t, tid) : NULL;
+
+	return e != NULL ? e->covered->pid : 0;
 }
 
 int personality_fd(const struct personality *p)

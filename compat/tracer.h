@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 struct personality;
+struct cotrace;
 
 /* A task that calls, as the kernel sees it, and its memory. */
 struct caller {
@@ -44,18 +45,34 @@ struct host {
 	bool (*is_admin)(void *arg, const struct caller *c);
 };
 
-/* @host must outlive it. Returns 0 or -errno. */
-int personality_new(struct personality **out, const struct host *host, void *arg);
+/*
+ * @host must outlive it. @engine: its tracees come to this one, for as long as it is there; 0:
+ * to one that it starts and keeps. Returns 0 or -errno.
+ */
+int personality_new(struct personality **out, const struct host *host, void *arg, pid_t engine);
+pid_t personality_engine(const struct personality *p);
 /* Lets all tracees go, as if every tracer had died. */
 void personality_free(struct personality *p);
 
 /* An epoll fd, borrowed: readable when personality_pump() has work. */
 int personality_fd(const struct personality *p);
 void personality_pump(struct personality *p);
+/* From now on this process gets @signo when there may be work; 0: no more. */
+void personality_signal(struct personality *p, int signo);
 
 /* What the kernel would return for ptrace(@request, @pid, @addr, @data) made by @c. */
 int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64_t request,
 			   int64_t pid, uint64_t addr, uint64_t data);
+
+/*
+ * TRACEME of @c, whose tracer has another personality: a session that is ready for it, to be
+ * closed by the caller, and the id of the task. What ptrace() would return.
+ */
+int personality_lend(struct personality *p, const struct caller *c, struct cotrace **out,
+		     uint64_t *task);
+/* The other side. Owns @fd from here on. */
+int personality_borrow(struct personality *p, pid_t tracer, const struct caller *c, uint64_t task,
+		       int fd);
 
 /*
  * tkill() of @tid, or tgkill() with @pid, with SIGSTOP: to its own tracer a way to make a tracee
@@ -65,6 +82,8 @@ bool personality_stop(struct personality *p, const struct caller *c, pid_t pid, 
 
 /* Memory of tracees read or written by other ways; see memory.h for what is private. */
 bool personality_has_tracee(struct personality *p, pid_t tracer, pid_t pid);
+/* The process of a task that is a tracee of @tracer; 0: it is none. */
+pid_t personality_process(const struct personality *p, pid_t tracer, pid_t tid);
 /* As pread(), pwrite() on /proc/PID/mem. -ESRCH: not a process of that tracer's tracees. */
 ssize_t personality_read(struct personality *p, pid_t tracer, pid_t pid, uint64_t addr, void *buf,
 			 size_t size);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "compat/hosted.h"
 #include "compat/supervise/calls.h"
 
 static const struct {
@@ -75,19 +76,29 @@ static int add_offset_rules(scmp_filter_ctx f, int nr, bool compat)
 	return r;
 }
 
+/* Calls with six arguments have no room for a cookie. */
+static bool may_have_cookie(enum call call, bool compat)
+{
+	return !compat && call != CALL_VM_READ && call != CALL_VM_WRITE && call != CALL_PREADV &&
+	       call != CALL_PWRITEV;
+}
+
 static int add_rule(scmp_filter_ctx f, int nr, enum call call, bool compat)
 {
-	switch (call) {
-	case CALL_TKILL:
-		return seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 1,
-					      SCMP_A1_32(SCMP_CMP_EQ, SIGSTOP));
-	case CALL_TGKILL:
-		return seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 1,
-					      SCMP_A2_32(SCMP_CMP_EQ, SIGSTOP));
-	default:
-		return call >= CALL_PREAD ? add_offset_rules(f, nr, compat)
-					  : seccomp_rule_add_exact(f, SCMP_ACT_NOTIFY, nr, 0);
-	}
+	struct scmp_arg_cmp args[2];
+	unsigned count = 0;
+
+	if (may_have_cookie(call, compat))
+		args[count++] = SCMP_A5(SCMP_CMP_NE, HOSTED_COOKIE);
+	else if (call >= CALL_PREAD)
+		return add_offset_rules(f, nr, compat);
+	if (call >= CALL_PREAD)
+		args[count++] = SCMP_A3(SCMP_CMP_GE, CALLS_LEAST_ADDRESS);
+	else if (call == CALL_TKILL)
+		args[count++] = SCMP_A1_32(SCMP_CMP_EQ, SIGSTOP);
+	else if (call == CALL_TGKILL)
+		args[count++] = SCMP_A2_32(SCMP_CMP_EQ, SIGSTOP);
+	return seccomp_rule_add_exact_array(f, SCMP_ACT_NOTIFY, nr, count, args);
 }
 
 /* libseccomp wants numbers as they are natively, or its own where there is none. */

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "compat/hosted.h"
 #include "compat/supervise/access.h"
 #include "compat/supervise/supervise.h"
 
@@ -67,15 +68,29 @@ static int judge(const struct notice *n, int64_t request, pid_t target)
 /* Whose end is to be heard of from now on. */
 static void watch(struct supervisor *s, const struct notice *n, int64_t request)
 {
-	long parent;
-
 	if (request == PTRACE_ATTACH || request == PTRACE_SEIZE)
 		tool_get(s, n->caller.pid);
-	if (request != PTRACE_TRACEME)
-		return;
-	parent = fd_status_number(n->caller.tid, "PPid");
-	if (parent > 0)
-		tool_get(s, (pid_t)parent);
+	if (request == PTRACE_TRACEME)
+		tool_get(s, (pid_t)fd_status_number(n->caller.tid, "PPid"));
+}
+
+static int64_t carry_out(struct supervisor *s, const struct notice *n, int64_t request, pid_t pid)
+{
+	pid_t parent = request == PTRACE_TRACEME && s->hosted.count
+			       ? (pid_t)fd_status_number(n->caller.tid, "PPid")
+			       : 0;
+	int64_t result;
+
+	if (parent > 0 && hosted_is(s, parent))
+		return hosted_traceme(s, &n->caller, parent);
+	s->now = n;
+	s->lost = false;
+	result = personality_ptrace(s->personality, &n->caller, (uint64_t)request, pid, n->args[2],
+				    n->args[3]);
+	s->now = NULL;
+	if (result >= 0)
+		watch(s, n, request);
+	return result;
 }
 
 void ptrace_begin(struct supervisor *s, struct notice *n)
@@ -88,23 +103,20 @@ void ptrace_begin(struct supervisor *s, struct notice *n)
 		notice_answer(s, n, getpid());
 		return;
 	}
+	if (request == HOSTED_CLAIM) {
+		hosted_begin(s, n);
+		return;
+	}
 	if (!notice_process(s, n)) {
 		notice_answer(s, n, -ESRCH);
 		return;
 	}
 	result = judge(n, request, (pid_t)pid);
-	if (result == 0) {
-		s->now = n;
-		s->lost = false;
-		result = personality_ptrace(s->personality, &n->caller, (uint64_t)request, pid,
-					    n->args[2], n->args[3]);
-		s->now = NULL;
-	}
+	if (result == 0)
+		result = carry_out(s, n, request, (pid_t)pid);
 	log_debug("%d: ptrace(%#llx, %lld, %#llx, %#llx) = %lld", n->caller.tid, (long long)request,
 		  (long long)pid, (unsigned long long)n->args[2], (unsigned long long)n->args[3],
 		  (long long)result);
-	if (result >= 0)
-		watch(s, n, request);
 	/* One that failed because its caller had been taken away is made anew. */
 	if (notice_answer(s, n, result) == -ENOENT && !(s->lost && result == -EFAULT))
 		remember(s, n, result);

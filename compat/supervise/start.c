@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "compat/run.h"
+#include "compat/supervise/pass.h"
 #include "compat/supervise/supervise.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -33,44 +34,12 @@ struct greeting {
 	bool sync_wake_up;
 };
 
-static int send_fd(int socket, int fd)
+static int receive_listener(int socket)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	char byte = 0;
-	struct iovec io = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &io,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof control };
-
-	control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
-					   .cmsg_type = SCM_RIGHTS,
-					   .cmsg_len = CMSG_LEN(sizeof fd) };
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int socket)
-{
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
 	char byte;
-	struct iovec io = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &io,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof control };
-	int fd;
+	int fd, r = pass_receive(socket, &byte, sizeof byte, &fd, 0);
 
-	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&m))
-		return -EPIPE;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
-	return fd;
+	return r < 0 ? r : fd < 0 ? -EPIPE : fd;
 }
 
 /* ---- The supervisor ---- */
@@ -134,7 +103,7 @@ static void supervise(int socket)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	r = supervisor_open(&s);
 	greet(socket, r, false);
-	listener = r < 0 ? r : receive_fd(socket);
+	listener = r < 0 ? r : receive_listener(socket);
 	if (listener < 0)
 		_exit(1);
 	r = supervisor_serve(&s, listener);
@@ -185,7 +154,7 @@ static int install(struct run *r, int socket, struct greeting *g)
 	if (listener < 0)
 		return listener;
 	r->problem = "the supervisor does not serve";
-	e = send_fd(socket, listener);
+	e = pass_send(socket, "", 1, listener);
 	if (e == 0)
 		e = hear(socket, g);
 	close(listener);

@@ -81,6 +81,7 @@ struct supervisor {
 	const struct notice *now; /* whose memory the personality asks for */
 	bool lost;		  /* it is not there any more, and so neither is its memory */
 	struct map done, threads, tools, waits; /* by tid, tid, pid, tid */
+	struct map hosted;			/* by pid */
 	size_t waits_purge;			/* at that many, look which still live */
 	struct list dirty;
 	struct list idle; /* in order of tool.idle_by_ns */
@@ -115,6 +116,13 @@ bool notice_process(struct supervisor *s, struct notice *n);
 void ptrace_begin(struct supervisor *s, struct notice *n);
 /* SIGSTOP to a thread. */
 void stop_begin(struct supervisor *s, struct notice *n);
+
+/* ---- hosted.c ---- */
+/* A program claims its personality. */
+void hosted_begin(struct supervisor *s, struct notice *n);
+bool hosted_is(const struct supervisor *s, pid_t pid);
+/* Its child @c asks to be traced. What ptrace() would return. */
+int hosted_traceme(struct supervisor *s, const struct caller *c, pid_t parent);
 
 /* ---- waiting.c ---- */
 void wait_begin(struct supervisor *s, struct notice *n);

@@ -59,7 +59,7 @@ int supervisor_open(struct supervisor *s)
 		return -errno;
 	r = spare_page_new(s);
 	if (r == 0)
-		r = personality_new(&s->personality, &s->host, s);
+		r = personality_new(&s->personality, &s->host, s, 0);
 	return r < 0 ? r : source_add(s, &s->personality_source, personality_fd(s->personality));
 }
 

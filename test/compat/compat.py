@@ -29,6 +29,7 @@ NATIVE = []
 SHOW = 'COTRACE_COMPAT_SHOW' in os.environ  # what is compared, too
 MARK = 'COTRACE_COMPAT_MARK'
 os.environ.setdefault('COTRACE_ENGINE', os.path.join(BUILD, 'daemon', 'cotrace-engine'))
+os.environ.setdefault('COTRACE_PRELOAD', os.path.join(BUILD, 'compat', 'preload', 'cotrace-preload.so'))
 os.environ['COTRACE_BUILD'] = BUILD
 os.environ['LC_ALL'] = 'C'
 os.environ.pop('DEBUGINFOD_URLS', None)
