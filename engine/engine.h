@@ -207,11 +207,12 @@ struct task {
 	} lent; /* memory of the task for the call that makes it good */
 
 	/* Traps: hit.c, past.c. */
-	struct breakpoint *hit; /* to be told of */
-	uint64_t passed;	/* site that it stands at, and of which all were told */
-	uint64_t slot_of;	/* site whose slot it runs in */
-	uint64_t slot_at;	/* ... which may have another one by now */
-	uint64_t site_call;	/* site whose system call it is in */
+	struct breakpoint *hit;		 /* to be told of */
+	uint64_t passed;		 /* site that it stands at, and of which all were told */
+	uint64_t slot_of;		 /* site whose slot it runs in */
+	uint64_t slot_at;		 /* ... which may have another one by now */
+	struct code_displaced slot_code; /* what is in it */
+	uint64_t site_call;		 /* site whose system call it is in */
 	struct {
 		uint64_t at, sp;
 		bool call; /* a system call: the end of the handler tells if it is made again */

@@ -26,53 +26,53 @@ static struct trap_site *passed_site(const struct task *t)
 
 /* ---- What a task is found at ---- */
 
-static void fault_in_slot(struct task *t, const struct trap_site *site, struct backend_event *ev)
+static void fault_in_slot(struct task *t, struct backend_event *ev)
 {
 	struct backend *b = t->engine->backend;
 
 	if ((uint64_t)(uintptr_t)ev->siginfo.si_addr != t->slot_at || ev->siginfo.si_code <= 0)
 		return;
-	ev->siginfo.si_addr = (void *)(uintptr_t)site->addr;
+	ev->siginfo.si_addr = (void *)(uintptr_t)t->slot_of;
 	b->ops->siginfo_set(b, t->tid, &ev->siginfo);
 }
 
-static void entered_from_slot(struct task *t, const struct trap_site *site,
-			      struct backend_event *ev)
+static void entered_from_slot(struct task *t, struct backend_event *ev)
 {
+	const struct arch_code *code = regs_code(t);
 	size_t size;
 	uint8_t *set = regs_get(t, &size);
 
-	if (set == NULL)
+	if (set == NULL || code == NULL)
 		return;
-	if (site->code->entered(site->code, &site->moved, site->addr, site->slot, set, size) > 0) {
+	if (code->entered(code, &t->slot_code, t->slot_of, t->slot_at, set, size) > 0) {
 		regs_changed(t);
 		ev->pc = t->ev.pc;
 	}
-	t->site_call = site->addr;
+	t->site_call = t->slot_of;
 }
 
+/* Whatever has become of its site and of its slot since: they are asked no more. */
 void past_settle(struct task *t, struct backend_event *ev)
 {
-	struct trap_site *site = t->process ? space_site(t->process->space, t->slot_of) : NULL;
 	bool is_signal = ev->kind == BACKEND_SIGNAL || ev->kind == BACKEND_TRAP;
 
 	t->own_trap = false;
 	if (ev->kind == BACKEND_SYSCALL_ENTRY)
 		t->site_call = 0;
-	if (t->slot_of == 0 || site == NULL)
+	if (t->slot_of == 0)
 		return;
 	if (ev->kind == BACKEND_SYSCALL_ENTRY) {
-		entered_from_slot(t, site, ev);
+		entered_from_slot(t, ev);
 	} else if (t->steps && t->step.fix && ev->kind == BACKEND_TRAP &&
 		   ev->trap != BACKEND_TRAP_KERNEL) {
 		return; /* step.c puts it right */
 	} else if (ev->pc == t->slot_at) {
-		regs_set_pc(t, site->addr);
-		t->passed = site->addr;
+		regs_set_pc(t, t->slot_of);
+		t->passed = t->slot_of;
 		if (is_signal)
-			fault_in_slot(t, site, ev);
-	} else if (site->slot == t->slot_at && ev->pc == site->slot + site->moved.end) {
-		regs_set_pc(t, site->addr + site->moved.insn.length);
+			fault_in_slot(t, ev);
+	} else if (ev->pc == t->slot_at + t->slot_code.end) {
+		regs_set_pc(t, t->slot_of + t->slot_code.insn.length);
 		t->own_trap = ev->kind == BACKEND_TRAP && ev->trap == BACKEND_TRAP_CODE;
 	}
 	if (t->regs.dirty)
@@ -326,9 +326,7 @@ void past_run(struct task *t, enum backend_resume *how)
 		t->steps = true;
 		return;
 	}
-	regs_set_pc(t, site->slot);
-	t->slot_of = site->addr;
-	t->slot_at = site->slot;
+	slots_enter(t, site);
 	t->passed = 0;
 	if (site->moved.kind == CODE_SYSCALL) {
 		/* Its entry must be seen in any case, and so its exit: it may be made again. */

@@ -32,6 +32,8 @@ struct code_access past_access(struct task *t);
 void slots_decode(struct trap_site *site, struct task *t);
 /* Gives it a slot. 0; -EINPROGRESS: wait; else there is none for it. */
 int slots_prepare(struct trap_site *site, struct task *t);
+/* It runs there next. */
+void slots_enter(struct task *t, const struct trap_site *site);
 /* The last task of its memory is about to be let go: true while it takes the slots away. */
 bool slots_leave(struct task *t);
 

@@ -11,9 +11,10 @@
 #include "engine/regs.h"
 #include "engine/task.h"
 
-#define AREA_SIZE 65536u
+#define AREA_SIZE (SPACE_AREA_SLOTS * CODE_SLOT_SIZE)
 #define AREAS_MAX 64
-#define REACH (INT32_MAX - (1u << 20)) /* what most instructions can be displaced over */
+#define ROOM_MIN (SPACE_AREA_SLOTS / 4) /* what makes it worth while to look through all sites */
+#define REACH (INT32_MAX - (1u << 20))	/* what most instructions can be displaced over */
 
 void slots_decode(struct trap_site *site, struct task *t)
 {
@@ -27,22 +28,115 @@ void slots_decode(struct trap_site *site, struct task *t)
 		return;
 	memcpy(site->bytes, bytes, sizeof bytes);
 	site->byte_count = count;
+	site->space->slots_idle |= site->slot != 0;
 	site->slot = 0;
 	site->moved_valid = true;
 	/* To its own address: what it is does not depend on where it goes. */
 	site->code->displace(site->code, bytes, count, site->addr, site->addr, &site->moved);
 }
 
-static struct slot_area *area_for(struct space *s, uint64_t addr)
+/* One with room; *room: slots of all that are near enough. */
+static struct slot_area *area_for(struct space *s, uint64_t addr, unsigned *room)
 {
+	struct slot_area *found = NULL;
+
+	*room = 0;
 	list_for_each (&s->areas, node, after) {
 		struct slot_area *a = list_entry(node, struct slot_area, in_space);
 		uint64_t distance = a->base > addr ? a->base - addr : addr - a->base;
 
-		if (distance < REACH && a->used + CODE_SLOT_SIZE <= a->size)
-			return a;
+		if (distance >= REACH || a->used == SPACE_AREA_SLOTS)
+			continue;
+		*room += SPACE_AREA_SLOTS - a->used;
+		if (found == NULL)
+			found = a;
 	}
-	return NULL;
+	return found;
+}
+
+static unsigned first_free(const struct slot_area *a)
+{
+	unsigned word = 0;
+
+	while (a->taken[word] == UINT64_MAX)
+		word++;
+	return 64 * word + (unsigned)__builtin_ctzll(~a->taken[word]);
+}
+
+static void take(struct slot_area *a, unsigned i)
+{
+	a->used += !(a->taken[i / 64] >> (i % 64) & 1);
+	a->taken[i / 64] |= 1ull << (i % 64);
+}
+
+static void take_at(struct space *s, uint64_t slot)
+{
+	list_for_each (&s->areas, node, after) {
+		struct slot_area *a = list_entry(node, struct slot_area, in_space);
+
+		if (slot - a->base < AREA_SIZE)
+			take(a, (unsigned)((slot - a->base) / CODE_SLOT_SIZE));
+	}
+}
+
+static void take_those_of_sites(struct space *s)
+{
+	struct trap_site *site;
+	size_t at = 0;
+
+	while ((site = map_walk(&s->sites, &at)) != NULL)
+		if (site->planted && site->slot != 0)
+			take_at(s, site->slot);
+		else
+			site->slot = 0;
+}
+
+/* Those in which a task runs, or ran when it was last seen. */
+static void take_those_of_tasks(struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		const struct process *p = list_entry(node, struct process, in_space);
+
+		list_for_each (&p->tasks, at, next) {
+			const struct task *t = list_entry(at, struct task, in_process);
+
+			if (t->slot_of != 0)
+				take_at(s, t->slot_at);
+		}
+	}
+}
+
+/* One that makes a call of ours could have found the instruction for it anywhere. */
+static bool any_in_call(const struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		const struct process *p = list_entry(node, struct process, in_space);
+
+		list_for_each (&p->tasks, at, next)
+			if (call_busy(list_entry(at, struct task, in_process)))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Finds out which slots are in use. The others can be given away: where a task stands it is in
+ * none, as past_settle() has put it where it is in the program, and no signal frame, child or
+ * call has an address in one either.
+ */
+static void count_anew(struct space *s)
+{
+	if (!s->slots_idle || any_in_call(s))
+		return;
+	list_for_each (&s->areas, node, after) {
+		struct slot_area *a = list_entry(node, struct slot_area, in_space);
+
+		memset(a->taken, 0, sizeof a->taken);
+		a->used = 0;
+	}
+	take_those_of_sites(s);
+	take_those_of_tasks(s);
+	s->slots_idle = false;
 }
 
 static void add_area(struct space *s, uint64_t base)
@@ -54,7 +148,6 @@ static void add_area(struct space *s, uint64_t base)
 		return;
 	}
 	a->base = base;
-	a->size = AREA_SIZE;
 	list_append(&s->areas, &a->in_space);
 }
 
@@ -101,26 +194,57 @@ static int map_area(struct trap_site *site, struct task *t)
 	return r;
 }
 
+/* 0; -EINPROGRESS; or another error of map_area(). */
+static int find_area(struct trap_site *site, struct task *t, struct slot_area **out)
+{
+	struct space *s = site->space;
+	unsigned room;
+	int r;
+
+	*out = area_for(s, site->addr, &room);
+	if (*out != NULL)
+		return 0;
+	count_anew(s);
+	*out = area_for(s, site->addr, &room);
+	if (room >= ROOM_MIN)
+		return 0;
+	r = map_area(site, t);
+	return r == -EINPROGRESS || *out == NULL ? r : 0;
+}
+
 int slots_prepare(struct trap_site *site, struct task *t)
 {
 	struct slot_area *area;
+	uint64_t slot;
+	unsigned i;
+	int r;
 
 	if (site->slot != 0)
 		return 0;
 	if (site->moved.size == 0)
 		return -ENOTSUP;
-	area = area_for(site->space, site->addr);
-	if (area == NULL)
-		return map_area(site, t);
-	site->code->displace(site->code, site->bytes, site->byte_count, site->addr,
-			     area->base + area->used, &site->moved);
-	if (site->moved.size == 0 ||
-	    space_write_raw(t->process, area->base + area->used, site->moved.code,
-			    site->moved.size) != site->moved.size)
+	r = find_area(site, t, &area);
+	if (r < 0)
+		return r;
+	i = first_free(area);
+	slot = area->base + i * CODE_SLOT_SIZE;
+	site->code->displace(site->code, site->bytes, site->byte_count, site->addr, slot,
+			     &site->moved);
+	if (site->moved.size == 0 || space_write_raw(t->process, slot, site->moved.code,
+						     site->moved.size) != site->moved.size)
 		return -ENOTSUP;
-	site->slot = area->base + area->used;
-	area->used += CODE_SLOT_SIZE;
+	take(area, i);
+	site->slot = slot;
+	site->space->slots_idle |= !site->planted; /* for a step, and no longer than that */
 	return 0;
+}
+
+void slots_enter(struct task *t, const struct trap_site *site)
+{
+	t->slot_of = site->addr;
+	t->slot_at = site->slot;
+	t->slot_code = site->moved;
+	regs_set_pc(t, site->slot);
 }
 
 static void unmapped(struct task *t, int error, int64_t result, void *arg)
@@ -145,7 +269,7 @@ static void forget_slots(struct space *s, const struct slot_area *a)
 	size_t at = 0;
 
 	while ((site = map_walk(&s->sites, &at)) != NULL)
-		if (site->slot - a->base < a->size)
+		if (site->slot - a->base < AREA_SIZE)
 			site->slot = 0;
 }
 
@@ -160,7 +284,7 @@ bool slots_leave(struct task *t)
 		return false;
 	a = list_entry(s->areas.next, struct slot_area, in_space);
 	code = regs_code(t);
-	r = code ? call_start(t, code->unmap_call, (const uint64_t[6]){ a->base, a->size },
+	r = code ? call_start(t, code->unmap_call, (const uint64_t[6]){ a->base, AREA_SIZE },
 			      unmapped, s)
 		 : -ENODEV;
 	forget_slots(s, a);

@@ -122,6 +122,13 @@ void space_drop_site(struct trap_site *site)
 	free(site);
 }
 
+static void trap_is_out(struct trap_site *site)
+{
+	site->planted = false;
+	site->since_ns = clock_now_ns();
+	site->space->slots_idle |= site->slot != 0;
+}
+
 /* Of a trap that has been out for so long nobody comes any more. */
 static void forget_old_sites(struct space *s)
 {
@@ -253,8 +260,7 @@ void space_unplant(struct trap_site *site)
 
 	if (!site->planted)
 		return;
-	site->planted = false;
-	site->since_ns = clock_now_ns();
+	trap_is_out(site);
 	sites_begin(&s->table);
 	if (!list_empty(&s->processes))
 		clean(any_process(s), site);
@@ -295,8 +301,7 @@ void space_check(struct trap_site *site)
 	if (n < 0 && b->ops->may_plant(b, process_any_tid(p), site->addr))
 		return;
 	if (site->planted) { /* the program has written or mapped something else there */
-		site->planted = false;
-		site->since_ns = clock_now_ns();
+		trap_is_out(site);
 		sites_remove(&site->space->table, site->addr);
 	}
 	space_plant(site);
@@ -346,7 +351,7 @@ void space_of_orphan(struct engine *e, pid_t tid)
 			clean_of(p->space, tid);
 }
 
-/* Areas are copied by fork() with all that is in them. */
+/* Areas are copied by fork(). Nobody runs in the copies: a child begins behind its call. */
 static void copy_areas(struct space *to, const struct space *from)
 {
 	list_for_each (&from->areas, node, after) {
@@ -354,8 +359,7 @@ static void copy_areas(struct space *to, const struct space *from)
 
 		if (area == NULL)
 			return;
-		*area = *list_entry(node, struct slot_area, in_space);
-		area->in_space = (struct list){ 0 };
+		area->base = list_entry(node, struct slot_area, in_space)->base;
 		list_append(&to->areas, &area->in_space);
 	}
 }
@@ -379,7 +383,8 @@ void space_of_child(struct process *child, struct process *parent, enum backend_
 	}
 	while ((site = map_walk(&from->sites, &at)) != NULL)
 		clean(child, site);
-	copy_areas(child->space, from);
+	if (same == 0) /* else the parent may be there, too */
+		copy_areas(child->space, from);
 }
 
 void space_hide(const struct space *s, uint64_t at, void *buf, size_t size)

@@ -15,11 +15,14 @@
 
 #define SPACE_SITES_MAX 131072u /* more than one session may have, and some that are history */
 
+#define SPACE_AREA_SLOTS 1024u
+
 /* Memory of the target for displaced instructions. */
 struct slot_area {
 	struct list in_space;
 	uint64_t base;
-	size_t size, used;
+	unsigned used;			       /* slots */
+	uint64_t taken[SPACE_AREA_SLOTS / 64]; /* which, as bits */
 };
 
 struct space {
@@ -32,6 +35,7 @@ struct space {
 	const void *kept;   /* the table that the keeper has; NULL: none */
 	struct list areas;
 	bool slots_fail;      /* no memory to be had */
+	bool slots_idle;      /* some may be used by nobody any more: slots.c */
 	struct list in_wakes; /* or in ghosts */
 	struct task *mapping; /* makes the call that adds an area */
 	struct task *lifting; /* steps in place, with all others held */

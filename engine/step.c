@@ -122,9 +122,7 @@ static void go_to_slot(struct task *t)
 	if (site == NULL || site->slot != t->step.slot)
 		return;
 	step_watch(t, &site->moved.insn, site->moved.end, site->addr, site->slot);
-	t->slot_of = site->addr;
-	t->slot_at = site->slot;
-	regs_set_pc(t, site->slot);
+	slots_enter(t, site);
 }
 
 enum backend_resume step_begin(struct task *t)

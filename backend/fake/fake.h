@@ -11,9 +11,9 @@
 
 #define FAKE_TASKS 64 /* at first; pointers to tasks last until there are more */
 #define FAKE_EVENTS 256
-#define FAKE_CALLS 1024 /* the last ones are kept */
-#define FAKE_DEBUG 4	/* debug registers, those of kernel_set() included */
-#define FAKE_MEMORY 16384
+#define FAKE_CALLS 1024		/* the last ones are kept */
+#define FAKE_DEBUG 4		/* debug registers, those of kernel_set() included */
+#define FAKE_MEMORY 81920	/* an area of slots fits behind the code */
 #define FAKE_MEMORY_AT 0x10000u /* where the memory of every process begins */
 #define FAKE_REGS 216
 #define FAKE_REGSET 1 /* the only register set there is */

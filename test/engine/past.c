@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/space.h"
 #include "test/engine/traps.h"
 
 /* Else the task that steps there would hit it a second time. */
@@ -124,6 +125,147 @@ static void who_has_let_its_slots_go_gets_others(void **state)
 	assert_int_equal(pc_of(st, CHILD), SLOTS);
 }
 
+#define AREA (SPACE_AREA_SLOTS * CODE_SLOT_SIZE)
+
+static size_t areas_of(struct stage *st)
+{
+	return list_length(&task_by_tid(st->engine, PID)->process->space->areas);
+}
+
+/* A trap is set, hit by @tid, which goes into a slot, and cleared. Returns the slot. */
+static uint64_t pass_once(struct client *c, pid_t tid, uint64_t at)
+{
+	struct stage *st = c->stage;
+	uint64_t id = must_set(c, (struct wire_break){ .addr = at }), slot;
+
+	push_hit(st, tid, at);
+	if (areas_of(st) == 0)
+		map_slots(st, tid, SLOTS);
+	assert_int_equal(expect(c, COTRACE_EVENT_BREAKPOINT).breakpoint.id, id);
+	assert_int_equal(fake_task(st->kernel, tid)->how, BACKEND_RUN);
+	slot = pc_of(st, tid);
+	assert_in_range(slot, SLOTS, SLOTS + AREA - CODE_SLOT_SIZE);
+	granted(c, CLEAR, clear, .id = id);
+	return slot;
+}
+
+/* Many more than fit, at different places each. Returns how often one of them got @slot. */
+static unsigned pass_many(struct client *c, pid_t tid, uint64_t slot)
+{
+	unsigned times = 0;
+
+	for (uint64_t i = 0; i < 2 * SPACE_AREA_SLOTS + 100; i++)
+		times += pass_once(c, tid, AT + 16 + i) == slot;
+	return times;
+}
+
+static void slots_of_traps_that_are_gone_are_used_again(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	uint64_t kept;
+
+	pass_once(c, PID, AT + 8);
+	must_set(c, (struct wire_break){ .addr = AT });
+	push_hit(st, PID, AT);
+	kept = pc_of(st, PID);
+	expect(c, COTRACE_EVENT_BREAKPOINT);
+	assert_int_equal(pass_many(c, PID, kept), 0);
+	assert_int_equal(areas_of(st), 1);
+	push_hit(st, PID, AT);
+	assert_int_equal(pc_of(st, PID), kept);
+}
+
+static void stands_at(struct stage *st, pid_t tid, uint64_t at, uint64_t expected)
+{
+	fake_push(st->kernel,
+		  &(struct backend_event){ .kind = BACKEND_INTERRUPTED, .tid = tid, .pc = at });
+	settle(st);
+	assert_int_equal(task_by_tid(st->engine, tid)->ev.pc, expected);
+}
+
+/* It has not been seen since: it may be asleep there, in a page fault. */
+static void a_slot_in_which_a_task_may_be_is_given_to_nobody(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	uint64_t slot;
+
+	thread(st, 101);
+	slot = pass_once(c, 101, AT);
+	assert_int_equal(pass_many(c, PID, slot), 0);
+	/* The program's own place of it is known, though its trap is long gone. */
+	stands_at(st, 101, slot + 2, AT + 2);
+	assert_int_not_equal(pass_many(c, PID, slot), 0);
+}
+
+/* A process that was made by vfork(), or clone(CLONE_VM), has its tasks there as well. */
+static void nor_is_one_of_a_task_of_another_process_in_the_same_memory(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = with_tree(st);
+	uint64_t slot;
+
+	st->kernel->same_memory = true;
+	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
+	settle(st);
+	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
+	settle(st);
+	client_forget(c);
+	pass_once(c, PID, AT + 8);
+	must_set(c, (struct wire_break){ .addr = AT, .pid = CHILD });
+	push_hit(st, CHILD, AT);
+	slot = pc_of(st, CHILD);
+	assert_in_range(slot, SLOTS, SLOTS + AREA);
+	granted(c, CLEAR, clear, .id = expect(c, COTRACE_EVENT_BREAKPOINT).breakpoint.id);
+	assert_int_equal(pass_many(c, PID, slot), 0);
+}
+
+/* The call may go through an instruction that lies in a slot. */
+static void nothing_is_given_away_while_a_call_is_under_way(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	uint64_t id;
+
+	thread(st, 101);
+	for (uint64_t i = 0; i < SPACE_AREA_SLOTS; i++)
+		pass_once(c, PID, AT + 16 + i);
+	stop_task(c, 101);
+	fake_push_kind(st->kernel, 101, BACKEND_INTERRUPTED);
+	settle(st);
+	request(c, SYSCALL, syscall, .task = task_id(st, 101), .nr = 77, .timeout_ns = -1);
+	client_forget(c);
+	fake_forget_calls(st->kernel);
+	id = must_set(c, (struct wire_break){ .addr = AT });
+	push_hit(st, PID, AT);
+	assert_int_equal(fake_count(st->kernel, FAKE_CALL_BEGIN, PID), 1); /* for another area */
+	granted(c, CLEAR, clear, .id = id);
+}
+
+static void who_runs_in_the_slot_of_former_code_is_found_behind_it(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+	uint64_t slot;
+
+	thread(st, 101);
+	must_set(c, (struct wire_break){ .addr = AT });
+	push_hit(st, 101, AT);
+	map_slots(st, 101, SLOTS);
+	slot = pc_of(st, 101);
+	client_begin(c, WIRE_MEMORY_WRITE, 0);
+	wire_put_memory_write(&c->writer, &(struct wire_memory_write){ .pid = PID, .addr = AT });
+	wire_put_bytes(&c->writer, "\x48\x01\x00", 3); /* one byte longer */
+	client_send(c, -1);
+	settle(st);
+	push_hit(st, PID, AT);
+	assert_in_range(pc_of(st, PID), SLOTS, SLOTS + AREA);
+	assert_int_not_equal(pc_of(st, PID), slot);
+	stands_at(st, 101, slot + 2, AT + 2);
+	stands_at(st, PID, slot + CODE_SLOT_SIZE + 3, AT + 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +275,11 @@ int main(void)
 		STAGED(a_leader_that_exits_while_it_steps_leaves_the_trap_in_place),
 		STAGED(slots_are_asked_for_again_where_they_could_not_be_had_just_then),
 		STAGED(who_has_let_its_slots_go_gets_others),
+		STAGED(slots_of_traps_that_are_gone_are_used_again),
+		STAGED(a_slot_in_which_a_task_may_be_is_given_to_nobody),
+		STAGED(nor_is_one_of_a_task_of_another_process_in_the_same_memory),
+		STAGED(nothing_is_given_away_while_a_call_is_under_way),
+		STAGED(who_runs_in_the_slot_of_former_code_is_found_behind_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
