@@ -16,8 +16,11 @@ void conn_accept(struct engine *e);
 void conn_ready(struct conn *c, uint32_t events);
 /* intake.c: something may have come on @c; handles what its turn allows. */
 void intake_ready(struct conn *c);
-/* One datagram of @c, if it is a main socket and has one. Returns whether. */
-bool intake_main(struct conn *c);
+/*
+ * One datagram of @c, if it is a main socket and has one; with @looked_at only what is in its
+ * mailbox. Returns whether.
+ */
+bool intake_main(struct conn *c, bool looked_at);
 /* Goes on with those whose turn was over, each for another. */
 void intake_backlog(struct engine *e);
 /* Closes the marked ones. */

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/box.h"
 #include "engine/conn.h"
 #include "engine/keeper.h"
 #include "engine/session.h"
@@ -171,9 +172,9 @@ static bool do_io(struct engine *e)
  */
 static bool await(struct engine *e)
 {
-	struct conn *c = e->asked;
+	struct conn *c = e->asked, *main;
 	uint64_t now, until;
-	bool came;
+	bool came, looks;
 
 	e->asked = NULL;
 	if (c == NULL || e->awaited >= AWAITED_MAX || e->backend->ops->make_way == NULL ||
@@ -182,11 +183,17 @@ static bool await(struct engine *e)
 	now = clock_now_ns();
 	until = now + AWAIT_NS;
 	c->misses++;
+	main = c->session != NULL && c->session->main != NULL ? c->session->main : c;
+	looks = box_look(main);
 	do {
 		e->backend->ops->make_way(e->backend);
-		came = intake_main(c) || do_io(e);
+		came = intake_main(main, looks) || do_io(e);
 		now = clock_now_ns();
 	} while (!came && now < until);
+	if (looks) {
+		box_leave(main);
+		came = intake_main(main, true) || came;
+	}
 	if (came && now < until)
 		c->misses = 0;
 	return came;

@@ -35,6 +35,7 @@
 #define ENGINE_QUEUE_DEADLINE_NS (10 * (int64_t)CLOCK_SECOND)
 
 struct session;
+struct mailbox;
 struct call;
 
 /* The process that cleans up after this one: keeper.c. */
@@ -306,6 +307,9 @@ struct session {
 	struct map captures;	      /* (arch, nr, phase) -> struct capture_set */
 
 	struct queue queue;
+	uint64_t seq_queued, seq_sent; /* of the last event put in, and of the last one sent */
+	struct mailbox *box;	       /* shared with the client; or NULL */
+	uint64_t heard;		       /* datagrams on the main socket since there is one */
 	struct timer queue_timer;
 	bool queue_full;
 	size_t unstood; /* tasks it waits for to stand */

@@ -155,6 +155,7 @@ static uint64_t put(struct session *s, struct event *ev, uint64_t now)
 	}
 	wire_finish(w);
 	queue_commit(&s->queue);
+	s->seq_queued = s->engine->seq;
 	return s->engine->seq;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/box.h"
 #include "engine/conn.h"
 #include "engine/request.h"
 #include "engine/session.h"
@@ -102,6 +103,23 @@ static int handle_datagram(struct conn *c, const void *buf, size_t size, int fd,
 	return r;
 }
 
+/* What is in the mailbox is one message. 1 or -EBADMSG. */
+static int handle_box(struct conn *c)
+{
+	struct wire_reader datagram, body;
+	struct wire_header header;
+	uint8_t buf[LANE_BYTES];
+	ssize_t n = box_take(c, buf);
+	int none = -1;
+
+	if (n <= 0)
+		return -EBADMSG;
+	wire_reader_init(&datagram, buf, (size_t)n);
+	if (wire_next(&datagram, &header, &body) != 1 || wire_left(&datagram) != 0)
+		return -EBADMSG;
+	return request_handle(c, &header, &body, &none) ? 1 : -EBADMSG;
+}
+
 static int read_datagram(struct conn *c, struct turn *turn)
 {
 	static uint8_t buf[WIRE_DATAGRAM_MAX];
@@ -115,7 +133,21 @@ static int read_datagram(struct conn *c, struct turn *turn)
 		conn_mark_dead(c);
 		return 0;
 	}
+	if (box_due(c) && handle_box(c) < 0) { /* it was there first */
+		fd_close(fd);
+		return -EBADMSG;
+	}
+	if (c->session != NULL && c->session->main == c)
+		c->session->heard++;
 	return handle_datagram(c, buf, (size_t)n, fd, turn);
+}
+
+static int read_next(struct conn *c, struct turn *turn)
+{
+	if (!box_due(c))
+		return read_datagram(c, turn);
+	turn->requests--;
+	return handle_box(c);
 }
 
 static void put_back(struct conn *c)
@@ -135,7 +167,7 @@ static bool read_some(struct conn *c)
 		if (is_over(&turn))
 			r = 0;
 		else
-			r = read_datagram(c, &turn);
+			r = read_next(c, &turn);
 	}
 	if (r == -EBADMSG)
 		broken(c);
@@ -145,14 +177,14 @@ static bool read_some(struct conn *c)
 	return false;
 }
 
-bool intake_main(struct conn *c)
+bool intake_main(struct conn *c, bool looked_at)
 {
 	struct turn turn = { REQUESTS_A_TURN, clock_now_ns() + TURN_NS };
 	int r;
 
 	if (c->dead || list_linked(&c->in_backlog) || c->session == NULL || c->session->main != c)
 		return false;
-	r = read_datagram(c, &turn);
+	r = looked_at && !box_due(c) ? -EAGAIN : read_next(c, &turn);
 	if (r == -EBADMSG)
 		broken(c);
 	if (r == 0 && !c->dead)

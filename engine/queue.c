@@ -99,6 +99,23 @@ bool queue_is_empty(const struct queue *q)
 	return list_empty(&q->datagrams);
 }
 
+const struct queue_datagram *queue_single(const struct queue *q)
+{
+	const struct queue_datagram *d = last(q);
+
+	return d != NULL && q->datagrams.next == &d->node && d->fd < 0 ? d : NULL;
+}
+
+void queue_drop(struct queue *q)
+{
+	struct queue_datagram *d = list_entry(q->datagrams.next, struct queue_datagram, node);
+
+	q->bytes -= d->cost;
+	drop(q, d);
+	if (list_empty(&q->datagrams))
+		q->oldest_ns = 0;
+}
+
 int queue_send(struct queue *q, int sock)
 {
 	list_for_each (&q->datagrams, node, after) {
@@ -107,9 +124,7 @@ int queue_send(struct queue *q, int sock)
 
 		if (r < 0)
 			return r == -EWOULDBLOCK || r == -ENOBUFS ? -EAGAIN : r;
-		q->bytes -= d->cost;
-		drop(q, d);
+		queue_drop(q);
 	}
-	q->oldest_ns = 0;
 	return 0;
 }

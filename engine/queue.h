@@ -42,6 +42,10 @@ void queue_commit(struct queue *q);
 /* Whether there is a datagram that should not wait. */
 bool queue_ripe(const struct queue *q);
 bool queue_is_empty(const struct queue *q);
+/* The datagram, if it is the only one and has no fd; else NULL. */
+const struct queue_datagram *queue_single(const struct queue *q);
+/* Takes the first datagram out. */
+void queue_drop(struct queue *q);
 /* Sends what can be. Returns 0 when all is sent, -EAGAIN, or the socket's -errno. */
 int queue_send(struct queue *q, int sock);
 

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "engine/box.h"
 #include "engine/break.h"
 #include "engine/condition.h"
 #include "engine/conn.h"
@@ -250,6 +251,16 @@ void session_dirty(struct session *s, uint64_t now, bool at_once)
 		timer_set(&e->timers, &e->flush_timer, now + FLUSH_NS, flush_dirty);
 }
 
+static int send_queue(struct session *s)
+{
+	bool something = !queue_is_empty(&s->queue);
+	int r = queue_send(&s->queue, s->main->fd);
+
+	if (something)
+		box_ring(s);
+	return r;
+}
+
 void session_flush(struct session *s)
 {
 	int r;
@@ -257,7 +268,9 @@ void session_flush(struct session *s)
 	list_remove(&s->in_dirty);
 	if (s->main == NULL)
 		return;
-	r = queue_send(&s->queue, s->main->fd);
+	r = box_post(s) ? 0 : send_queue(s);
+	/* Where some is left, nothing may overtake it. */
+	s->seq_sent = r == 0 ? s->seq_queued : UINT64_MAX;
 	conn_want_write(s->main, r == -EAGAIN);
 	if (r < 0 && r != -EAGAIN) {
 		conn_mark_dead(s->main);
@@ -381,6 +394,7 @@ void session_free(struct session *s)
 	map_deinit(&s->breakpoints_by_id);
 	conditions_free(s);
 	queue_deinit(&s->queue);
+	s->box = mailbox_unmap(s->box);
 	map_take(&s->engine->sessions_by_id, s->id);
 	free(s);
 }

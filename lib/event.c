@@ -14,6 +14,7 @@
 #include "lib/decode.h"
 #include "lib/session.h"
 #include "wire/frame.h"
+#include "wire/mailbox.h"
 
 int intake_init(struct intake *in)
 {
@@ -96,8 +97,20 @@ static void discard(struct intake *in, int fd)
 }
 
 /* 1 when an event is loaded, 0 when there is none now, -ESHUTDOWN at the end. */
+/* What lies in the mailbox comes before what is in the socket. */
+static void load_lane(struct intake *in)
+{
+	ssize_t n = in->lane != NULL && !in->loaded ? lane_take(in->lane, in->buf) : 0;
+
+	if (n <= 0)
+		return;
+	wire_reader_init(&in->at, in->buf, (size_t)n);
+	seek_event(in);
+}
+
 static int load(struct intake *in, int fd)
 {
+	load_lane(in);
 	while (!in->loaded) {
 		int none;
 		ssize_t n = frame_receive(fd, in->buf, WIRE_DATAGRAM_MAX, &none, MSG_PEEK);
@@ -215,6 +228,36 @@ static bool is_loaded(struct intake *in)
 	return loaded;
 }
 
+static bool look(struct intake *in)
+{
+	bool looks;
+
+	pthread_mutex_lock(&in->lock);
+	looks = in->lane != NULL && !in->loaded && !lane_is_full(in->lane);
+	if (looks)
+		lane_look(in->lane, in->seq);
+	pthread_mutex_unlock(&in->lock);
+	return looks;
+}
+
+/* Looks again and again, until then. As try_next(). */
+static int spin(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink,
+		uint64_t until)
+{
+	struct intake *in = &s->intake;
+	bool looks = look(in);
+	int r = 0;
+
+	while (r == 0 && clock_now_ns() < until) {
+		sched_yield();
+		if (!looks || !lane_is_quiet(in->lane))
+			r = try_next(s, ev, sink);
+	}
+	if (looks && !lane_leave(in->lane) && r == 0)
+		r = try_next(s, ev, sink);
+	return r;
+}
+
 static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink,
 		int64_t timeout_ns)
 {
@@ -231,11 +274,7 @@ static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink 
 	}
 	deadline = clock_deadline(timeout_ns);
 	until = spin_until(&s->intake, deadline);
-	while (until > 0 && clock_now_ns() < until) {
-		sched_yield();
-		r = try_next(s, ev, sink);
-		if (r == 0)
-			continue;
+	if (until > 0 && (r = spin(s, ev, sink, until)) != 0) {
 		atomic_store(&s->intake.misses, 0);
 		return r;
 	}

@@ -9,6 +9,8 @@
 
 #include "wire/wire.h"
 
+struct lane;
+
 /*
  * The datagram whose events are being handed out. It stays in the socket until its last
  * event is taken, so that the fd is readable exactly as long as there is one.
@@ -23,6 +25,7 @@ struct intake {
 	uint64_t seq;	      /* of the last event */
 	atomic_bool answered; /* a task has been let run since the last wait */
 	atomic_uint misses;   /* waits in a row in which nothing came soon after that */
+	struct lane *lane;    /* of the mailbox; NULL: there is none */
 };
 
 int intake_init(struct intake *in);

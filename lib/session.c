@@ -24,6 +24,7 @@ int session_new(struct cotrace **out, int fd)
 	s->fd = fd;
 	pthread_mutex_init(&s->channels.lock, NULL);
 	memories_init(&s->memories);
+	box_init(&s->box);
 	*out = s;
 	return 0;
 }
@@ -38,6 +39,7 @@ void cotrace_close(struct cotrace *s)
 	memories_deinit(&s->memories);
 	fd_close(s->fd);
 	intake_deinit(&s->intake);
+	box_deinit(&s->box);
 	free(s);
 }
 
@@ -49,7 +51,7 @@ uint64_t session_cookie(struct cotrace *s)
 int session_tell(struct cotrace *s, const struct wire_writer *out, int fd)
 {
 	int saved = errno;
-	int r = exchange_send(s->fd, out, fd, clock_deadline(TELL_NS));
+	int r = box_tell(s, out, fd, clock_deadline(TELL_NS));
 
 	errno = saved;
 	return r == -ETIMEDOUT ? -EAGAIN : r;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "lib/channel.h"
+#include "lib/box.h"
 #include "lib/event.h"
 #include "lib/memory.h"
 #include "lib/public.h"
@@ -21,6 +22,7 @@ struct cotrace {
 	struct channels channels;
 	struct intake intake;
 	struct memories memories;
+	struct box box;
 };
 
 /* A session over @fd, which it owns from success on. */

@@ -31,6 +31,7 @@ static int release(struct cotrace *s, struct wire_writer *w)
 {
 	wire_finish(w);
 	intake_answered(&s->intake);
+	box_answered(s);
 	return session_tell(s, w, -1);
 }
 
