@@ -14,6 +14,7 @@
 #include "compat/internal.h"
 
 #define READY_MAX 64
+#define LINGER_MAX 64
 
 /* ---- Looking up ---- */
 
@@ -335,6 +336,46 @@ static void take_all(struct personality *p, struct covered *c)
 			ev.kind = COTRACE_EVENT_ENGINE_GONE;
 		covered_event(c, &ev);
 	}
+}
+
+static size_t live_sessions(const struct personality *p, struct covered **covered,
+			    struct cotrace **sessions, size_t max)
+{
+	size_t n = 0;
+
+	list_for_each (&p->tracers, node, after) {
+		const struct tracer *t = list_entry(node, struct tracer, in_personality);
+
+		list_for_each (&t->covered, at, next) {
+			struct covered *c = list_entry(at, struct covered, in_tracer);
+
+			if (c->over || n == max)
+				continue;
+			covered[n] = c;
+			sessions[n++] = c->s;
+		}
+	}
+	return n;
+}
+
+bool personality_linger(struct personality *p)
+{
+	struct covered *covered[LINGER_MAX];
+	struct cotrace *sessions[LINGER_MAX];
+	struct cotrace_event ev = { .size = sizeof ev };
+	bool any = false;
+	size_t which;
+	int r;
+
+	/* An event can end sessions. */
+	while ((r = cotrace_next_soon(sessions, live_sessions(p, covered, sessions, LINGER_MAX),
+				      &which, &ev)) != 0) {
+		if (r < 0)
+			ev.kind = COTRACE_EVENT_ENGINE_GONE;
+		covered_event(covered[which], &ev);
+		any = true;
+	}
+	return any;
 }
 
 void personality_pump(struct personality *p)

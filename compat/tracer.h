@@ -59,6 +59,11 @@ int personality_fd(const struct personality *p);
 void personality_pump(struct personality *p);
 /* From now on this process gets @signo when there may be work; 0: no more. */
 void personality_signal(struct personality *p, int signo);
+/*
+ * To be called before sleeping until that fd is readable: takes what comes within some
+ * microseconds. Whether there was anything.
+ */
+bool personality_linger(struct personality *p);
 
 /* What the kernel would return for ptrace(@request, @pid, @addr, @data) made by @c. */
 int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64_t request,

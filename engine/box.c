@@ -34,12 +34,22 @@ void request_mailbox(struct request *rq, const struct wire_mailbox *m)
 	conn_reply_finish(rq->conn);
 }
 
+/* Of several events those left would lie where no poll() sees them. */
+static bool is_one(const struct queue_datagram *d)
+{
+	struct wire_reader datagram, body;
+	struct wire_header header;
+
+	wire_reader_init(&datagram, d->data, d->used);
+	return wire_next(&datagram, &header, &body) == 1 && wire_left(&datagram) == 0;
+}
+
 bool box_post(struct session *s)
 {
 	const struct queue_datagram *d = s->box ? queue_single(&s->queue) : NULL;
 
 	/* The client trusts us; what it says of itself harms nobody else. */
-	if (d == NULL || !lane_is_looked_at(&s->box->events) ||
+	if (d == NULL || !is_one(d) || !lane_is_looked_at(&s->box->events) ||
 	    atomic_load(&s->box->events.seen) != s->seq_sent ||
 	    !lane_post(&s->box->events, 0, d->data, d->used))
 		return false;

@@ -569,6 +569,22 @@ int cotrace_next(struct cotrace *s, struct cotrace_event *ev, int64_t timeout_ns
 int cotrace_next_data(struct cotrace *s, struct cotrace_event *ev, void *data, size_t size,
 		      int64_t timeout_ns);
 
+/**
+ * cotrace_next_soon() - take an event of any of several sessions that is about to come
+ * @v, @n:  the sessions
+ * @which:  on anything but 0 the index of the session that it is about
+ * @ev:     filled on 1
+ *
+ * For who waits for the fds by poll() or the like, before that: after a task was let run its
+ * next stop often comes faster than a program wakes up. Looks for some microseconds, where that
+ * has lately been of use; else not at all. Call it until it returns 0: then, and only then, all
+ * that is left to be taken shows at the fds.
+ *
+ * Blocks:  never.
+ * Return:  1 event stored; 0 none; -ESHUTDOWN as cotrace_next()
+ */
+int cotrace_next_soon(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev);
+
 /* ---- Stopping and resuming ---- */
 
 /**

@@ -287,6 +287,92 @@ static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink 
 	return r;
 }
 
+#define EACH_TURN 8u /* sessions without a mailbox are asked so seldom: that is a system call */
+
+/* What nobody sees from outside comes first. */
+static bool is_at_hand(struct intake *in)
+{
+	bool at_hand;
+
+	pthread_mutex_lock(&in->lock);
+	at_hand = in->loaded || (in->lane != NULL && lane_is_full(in->lane));
+	pthread_mutex_unlock(&in->lock);
+	return at_hand;
+}
+
+static int try_any(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev,
+		   bool all)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct intake *in = &v[i]->intake;
+		int r = in->lane != NULL ? !lane_is_quiet(in->lane) : all;
+
+		if (r != 0)
+			r = try_next(v[i], ev, NULL);
+		*which = i;
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+static int spin_any(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev,
+		    uint64_t until)
+{
+	unsigned turn = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		look(&v[i]->intake);
+	while (r == 0 && clock_now_ns() < until) {
+		sched_yield();
+		r = try_any(v, n, which, ev, turn++ % EACH_TURN == 0);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct intake *in = &v[i]->intake;
+
+		if (in->lane == NULL || lane_leave(in->lane) || r != 0)
+			continue;
+		*which = i;
+		r = try_next(v[i], ev, NULL);
+	}
+	return r;
+}
+
+static int next_soon(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev)
+{
+	uint64_t until = 0, each;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (is_at_hand(&v[i]->intake)) {
+			*which = i;
+			return try_next(v[i], ev, NULL);
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		each = spin_until(&v[i]->intake, CLOCK_NEVER);
+		until = each > until ? each : until;
+	}
+	if (until == 0)
+		return 0;
+	r = spin_any(v, n, which, ev, until);
+	if (r != 0)
+		atomic_store(&v[*which]->intake.misses, 0);
+	return r;
+}
+
+int cotrace_next_soon(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev)
+{
+	int saved = errno, r;
+
+	if (ev->size != sizeof *ev)
+		return -EINVAL;
+	r = next_soon(v, n, which, ev);
+	errno = saved;
+	return r;
+}
+
 int cotrace_next(struct cotrace *s, struct cotrace_event *ev, int64_t timeout_ns)
 {
 	int saved = errno, r = next(s, ev, NULL, timeout_ns);

@@ -19,13 +19,13 @@ struct intake {
 	pthread_mutex_t lock;
 	uint8_t *buf; /* WIRE_DATAGRAM_MAX */
 	struct wire_reader at;
-	bool loaded;	      /* `at` has another event */
-	bool in_socket;	      /* the datagram is still to be removed from the socket */
-	bool end_told;	      /* SESSION_END or ENGINE_GONE has been taken */
-	uint64_t seq;	      /* of the last event */
-	atomic_bool answered; /* a task has been let run since the last wait */
-	atomic_uint misses;   /* waits in a row in which nothing came soon after that */
-	struct lane *lane;    /* of the mailbox; NULL: there is none */
+	bool loaded;		   /* `at` has another event */
+	bool in_socket;		   /* the datagram is still to be removed from the socket */
+	bool end_told;		   /* SESSION_END or ENGINE_GONE has been taken */
+	uint64_t seq;		   /* of the last event */
+	atomic_bool answered;	   /* a task has been let run since the last wait */
+	atomic_uint misses;	   /* waits in a row in which nothing came soon after that */
+	struct lane *_Atomic lane; /* of the mailbox; NULL: there is none */
 };
 
 int intake_init(struct intake *in);

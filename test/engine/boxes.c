@@ -92,6 +92,24 @@ static void who_looks_and_has_all_is_told_there(void **state)
 	expect(c, COTRACE_EVENT_SYSCALL_ENTRY);
 }
 
+/* Or those that are not taken at once would wait unseen. */
+static void two_events_go_by_the_socket(void **state)
+{
+	struct stage *st = *state;
+	uint64_t seq;
+
+	c = with_box(st);
+	subscribe_calls(c, COTRACE_ENTRY, COTRACE_NOTE);
+	subscribe_calls(c, COTRACE_EXIT, COTRACE_STOP);
+	lane_look(&box->events, 0);
+	fake_push_entry(st->kernel, PID, 42, 7);
+	fake_push_exit(st->kernel, PID, 42, 3);
+	settle(st);
+	assert_int_equal(kind_in_lane(&seq), 0);
+	expect(c, COTRACE_EVENT_SYSCALL_ENTRY);
+	expect(c, COTRACE_EVENT_SYSCALL_EXIT);
+}
+
 static void put(struct wire_writer *w, uint8_t *buf, unsigned type, uint64_t task, uint64_t seq)
 {
 	wire_writer_init(w, buf, LANE_BYTES);
@@ -188,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOXED(who_looks_and_has_all_is_told_there),
+		BOXED(two_events_go_by_the_socket),
 		BOXED(a_request_that_is_left_there_is_carried_out),
 		BOXED(the_order_is_that_of_the_client),
 		BOXED(nonsense_ends_the_session),
