@@ -238,7 +238,7 @@ int personality_borrow(struct personality *p, pid_t pid, const struct caller *c,
 	return r;
 }
 
-bool task_is_zombie(pid_t tid)
+static bool is_zombie(pid_t tid)
 {
 	char path[32], text[512], *at;
 
@@ -259,7 +259,7 @@ int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool s
 
 	if (pid <= 0)
 		return -ESRCH;
-	if (pid == c->pid || task_is_zombie(tid) || tracee_by_tid(tracer, tid) != NULL)
+	if (pid == c->pid || is_zombie(tid) || tracee_by_tid(tracer, tid) != NULL)
 		return -EPERM;
 	r = as_ptrace(add_tracee(&t, tracer, (pid_t)pid, tid, &info));
 	if (r < 0)

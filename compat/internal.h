@@ -125,7 +125,6 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 int attach_traceme(struct personality *p, const struct caller *c);
 int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
 		uint32_t options);
-bool task_is_zombie(pid_t tid);
 /* A task that @parent made is or becomes a tracee; a stop is due. NULL: no memory. */
 struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task);
 /* A child that came with a session of its own. */

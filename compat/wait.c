@@ -158,18 +158,30 @@ static void let_all_die(struct personality *p, const struct tracer *tracer)
 	}
 }
 
-/* A stop that was asked for, or the end of the one who is asked about. */
+/* Who ends has no program any more, and soon after that can be waited for. */
+static bool may_have_ended(pid_t pid)
+{
+	char path[32], byte;
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	return readlink(path, &byte, sizeof byte) < 0;
+}
+
+/* A stop that was asked for; or the end of its own child, or of the one who is asked about. */
 static bool is_expected(const struct tracee *t, const struct wait_query *q)
 {
 	if (t->state == TRACEE_DEAD || t->covered->s == NULL)
 		return false;
-	return (t->due != 0 && t->state != TRACEE_STANDS) ||
-	       (q->idtype == P_PID && q->id == t->tid && task_is_zombie(t->tid));
+	if (t->due != 0 && t->state != TRACEE_STANDS)
+		return true;
+	return is_leader(t) && (t->covered->child || (q->idtype == P_PID && q->id == t->tid)) &&
+	       may_have_ended(t->tid);
 }
 
 /*
- * What can be seen in /proc is to be found by a wait, too. An engine answers nothing before it
- * has told of what was there. Whether there may be something new.
+ * What the kernel has shown already, in /proc or by SIGCHLD, is to be found by a wait, too: who
+ * finds nothing then may sleep for ever. An engine answers nothing before it has told of what
+ * was there. Whether there may be something new.
  */
 static bool hear_expected(struct personality *p, const struct tracer *tracer,
 			  const struct wait_query *q)
