@@ -238,15 +238,22 @@ int personality_borrow(struct personality *p, pid_t pid, const struct caller *c,
 	return r;
 }
 
-static bool is_zombie(pid_t tid)
+char task_state(pid_t tid)
 {
 	char path[32], text[512], *at;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
 	if (fd_read_file(path, text, sizeof text) < 0)
-		return false;
+		return 0;
 	at = strrchr(text, ')');
-	return at != NULL && (at[2] == 'Z' || at[2] == 'X');
+	return at != NULL ? at[2] : 0;
+}
+
+static bool is_zombie(pid_t tid)
+{
+	char state = task_state(tid);
+
+	return state == 'Z' || state == 'X';
 }
 
 int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,

@@ -33,6 +33,7 @@ static void report(struct tracee *t, enum stop_kind kind, int status, uint64_t m
 	t->state = TRACEE_STANDS;
 	t->status = status;
 	t->info_set = t->touched = false;
+	t->looked = 0;
 	t->message = message;
 	if (kind == STOP_EVENT || kind == STOP_CALL)
 		status_stop_info(&t->info, signo & ~STATUS_SYSGOOD, signo | event << 8, t->tid,

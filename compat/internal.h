@@ -89,6 +89,7 @@ struct tracee {
 	bool held;	 /* by cotrace_stop(), or since its start */
 	unsigned dones;	 /* STOP_DONE events to come that mean nothing */
 	unsigned due;
+	unsigned looked; /* for a stop that is due: so often */
 	struct cotrace_event ev;
 	siginfo_t info;
 	bool has_info, info_set; /* set: by the tracer, to be delivered */
@@ -125,6 +126,8 @@ struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
 int attach_traceme(struct personality *p, const struct caller *c);
 int attach_task(struct tracer *tracer, const struct caller *c, pid_t tid, bool seize,
 		uint32_t options);
+/* The letter that /proc has for it; 0: it is gone. */
+char task_state(pid_t tid);
 /* A task that @parent made is or becomes a tracee; a stop is due. NULL: no memory. */
 struct tracee *attach_new(struct covered *c, const struct tracee *parent, pid_t tid, uint64_t task);
 /* A child that came with a session of its own. */

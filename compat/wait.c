@@ -15,6 +15,8 @@
 
 #define DEATHS_MAX 100000 /* events, before a wait is answered all the same */
 #define DEATH_MS 50
+#define LOOKS_MAX 8
+#define LOOK_MS 2
 
 /* The thread that has made it waits for it as its tracer would. */
 static bool is_child_of(const struct tracee *t, const struct caller *c)
@@ -167,38 +169,56 @@ static bool may_have_ended(pid_t pid)
 	return readlink(path, &byte, sizeof byte) < 0;
 }
 
-/* A stop that was asked for; or the end of its own child, or of the one who is asked about. */
-static bool is_expected(const struct tracee *t, const struct wait_query *q)
-{
-	if (t->state == TRACEE_DEAD || t->covered->s == NULL)
-		return false;
-	if (t->due != 0 && t->state != TRACEE_STANDS)
-		return true;
-	return is_leader(t) && (t->covered->child || (q->idtype == P_PID && q->id == t->tid)) &&
-	       may_have_ended(t->tid);
-}
-
 /*
- * What the kernel has shown already, in /proc or by SIGCHLD, is to be found by a wait, too: who
- * finds nothing then may sleep for ever. An engine answers nothing before it has told of what
- * was there. Whether there may be something new.
+ * By SIGCHLD the kernel has shown that an own child has ended: who is told that there is nothing
+ * to wait for sleeps for ever. The engine has reaped it, and answers nothing before it tells.
  */
-static bool hear_expected(struct personality *p, const struct tracer *tracer,
-			  const struct wait_query *q)
+static bool hear_of_ends(const struct tracer *tracer, const struct wait_query *q)
 {
 	const struct covered *asked = NULL;
 
 	list_for_each (&tracer->tracees, node, after) {
 		const struct tracee *t = list_entry(node, struct tracee, in_tracer);
+		struct covered *c = t->covered;
 
-		if (t->covered == asked || !is_expected(t, q))
+		if (c == asked || t->state == TRACEE_DEAD || c->s == NULL || !is_leader(t) ||
+		    !(c->child || (q->idtype == P_PID && q->id == t->tid)) ||
+		    !may_have_ended(t->tid))
 			continue;
-		asked = t->covered;
-		cotrace_tasks(asked->s, NULL, 0);
+		asked = c;
+		cotrace_tasks(c->s, NULL, 0);
 	}
-	if (asked != NULL)
-		personality_pump(p);
 	return asked != NULL;
+}
+
+/* A stop that was asked for, and that /proc shows already. It is looked for a few times. */
+static bool is_overdue(struct tracee *t)
+{
+	return t->due != 0 && (t->state == TRACEE_RUNS || t->state == TRACEE_LISTENS) &&
+	       t->looked < LOOKS_MAX && ++t->looked && task_state(t->tid) == 't';
+}
+
+static bool hear_of_stops(struct personality *p, const struct tracer *tracer)
+{
+	struct pollfd events = { .fd = p->epoll, .events = POLLIN };
+
+	list_for_each (&tracer->tracees, node, after) {
+		if (!is_overdue(list_entry(node, struct tracee, in_tracer)))
+			continue;
+		poll(&events, 1, LOOK_MS);
+		return true;
+	}
+	return false;
+}
+
+/* What the kernel has shown already is to be found by a wait. */
+static void hear_expected(struct personality *p, const struct tracer *tracer,
+			  const struct wait_query *q)
+{
+	if (hear_of_ends(tracer, q))
+		personality_pump(p);
+	while (hear_of_stops(p, tracer))
+		personality_pump(p);
 }
 
 static enum wait_answer find(struct tracer *tracer, const struct caller *c,
@@ -238,8 +258,10 @@ enum wait_answer personality_wait(struct personality *p, const struct caller *c,
 		return WAIT_NOBODY;
 	let_all_die(p, tracer);
 	answer = find(tracer, c, q, result);
-	if (answer == WAIT_NOTHING && q->options & WNOHANG && hear_expected(p, tracer, q))
+	if (answer == WAIT_NOTHING && q->options & WNOHANG) {
+		hear_expected(p, tracer, q);
 		answer = find(tracer, c, q, result);
+	}
 	return answer;
 }
 
