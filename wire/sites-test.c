@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -116,7 +117,7 @@ static void a_full_table_is_replaced_by_a_larger_one(void **state)
 		put(s, 100 + i, "a");
 	assert_false(sites_replaced(&before));
 	sites_begin(s);
-	put(s, 90, "b");
+	put(s, 104, "b");
 	assert_true(sites_replaced(&before));
 	assert_int_equal(sites_read_begin(&before) & 1, 0);
 	assert_int_equal(atomic_load(&s->table->sequence) & 1, 1);
@@ -124,11 +125,11 @@ static void a_full_table_is_replaced_by_a_larger_one(void **state)
 	assert_int_equal(sites_view_init(&after, s->fd), 0);
 	assert_false(sites_replaced(&after));
 	assert_int_equal(sites_read_begin(&after) & 1, 0);
-	assert_string_equal(seen(s, 90, 15), "b.........aaaa.");
+	assert_string_equal(seen(s, 99, 7), ".aaaab.");
 	assert_true(sites_get(after.table, after.size, 4, &site));
-	assert_int_equal(site.addr, 103);
+	assert_int_equal(site.addr, 104);
 	assert_int_equal(site.length, 1);
-	assert_int_equal(site.bytes[0], 'a');
+	assert_int_equal(site.bytes[0], 'b');
 	assert_false(sites_get(after.table, after.size, 5, &site));
 	sites_view_deinit(&before);
 	sites_view_deinit(&after);
@@ -190,7 +191,8 @@ static void a_table_that_lies_harms_nobody(void **state)
 		uint8_t *raw = (uint8_t *)t->records;
 
 		memset(t, 0, sizeof *t);
-		atomic_store(&t->count, round & 1 ? UINT64_MAX : 64);
+		atomic_store(&t->end, round & 1 ? UINT64_MAX : 64);
+		atomic_store(&t->begin, round & 2 ? (uint64_t)rand() % 100 : 0);
 		for (size_t i = 0; i < records; i++)
 			raw[i] = i % 16 < 8 ? (uint8_t)(rand() % 2 * 0xff) : (uint8_t)rand();
 		for (unsigned i = 0; i < 64; i++)
@@ -269,6 +271,49 @@ static void any_order_of_changes_leaves_nothing_to_be_seen(void **state)
 		sites_hide(s->table, s->size, BASE + at, copy, size);
 		assert_memory_equal(copy, m.original + at, size);
 	}
+}
+
+/* Processor time of @count insertions, one every @step bytes. */
+static clock_t time_of(unsigned count, int64_t step)
+{
+	clock_t start = clock();
+	struct sites s;
+
+	assert_int_equal(sites_create(&s, 1024), 0);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(sites_insert(&s, (1ull << 40) + (uint64_t)(i * step), "a", 1), 0);
+	assert_int_equal(sites_count(&s), count);
+	for (unsigned i = count; i-- > 0;)
+		assert_int_equal(sites_remove(&s, (1ull << 40) + (uint64_t)(i * step)), 0);
+	assert_int_equal(sites_count(&s), 0);
+	sites_destroy(&s);
+	return clock() - start;
+}
+
+static void downwards_is_as_good_as_upwards(void **state)
+{
+	clock_t up = time_of(32768, 5), down = time_of(32768, -5);
+
+	(void)state;
+	printf("up %ld us, down %ld us\n", (long)up, (long)down);
+	assert_true(down < 10 * up);
+}
+
+/* They come at one end and go at the other. */
+static void a_window_that_moves_does_not_outgrow_its_table(void **state)
+{
+	struct sites *s = *state;
+	size_t size = s->size;
+
+	for (int64_t way = -1; way <= 1; way += 2)
+		for (int64_t i = 0; i < 1000; i++) {
+			put(s, (uint64_t)(100000 + way * i), "a");
+			if (i >= 3)
+				assert_int_equal(
+					sites_remove(s, (uint64_t)(100000 + way * (i - 3))), 0);
+		}
+	assert_int_equal(sites_count(s), 6);
+	assert_true(s->size <= 4 * size);
 }
 
 struct stress {
@@ -401,6 +446,8 @@ int main(void)
 		CASE(a_table_that_lies_harms_nobody),
 		CASE(a_change_that_never_ends_delays_readers_once),
 		CASE(any_order_of_changes_leaves_nothing_to_be_seen),
+		CASE(downwards_is_as_good_as_upwards),
+		CASE(a_window_that_moves_does_not_outgrow_its_table),
 		CASE(a_reader_beside_a_busy_writer_sees_nothing_either),
 		CASE(a_writer_killed_at_any_instant_leaves_a_whole_table),
 	};

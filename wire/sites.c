@@ -82,12 +82,17 @@ bool sites_replaced(const struct sites_view *v)
 	return atomic_load_explicit(&v->table->replaced, memory_order_acquire) != 0;
 }
 
-static size_t count_of(const struct sites_table *t, size_t mapped_size)
+/* Where the records are: from *begin on. */
+static size_t count_of(const struct sites_table *t, size_t mapped_size, size_t *begin)
 {
-	uint64_t n = atomic_load_explicit(&t->count, memory_order_acquire);
+	uint64_t end = atomic_load_explicit(&t->end, memory_order_acquire);
+	uint64_t from = atomic_load_explicit(&t->begin, memory_order_acquire);
 	size_t max = capacity_of(mapped_size);
 
-	return n < max ? (size_t)n : max;
+	if (end > max)
+		end = max;
+	*begin = from < end ? (size_t)from : (size_t)end;
+	return (size_t)end - *begin;
 }
 
 static struct site record_get(const struct sites_record *record)
@@ -106,17 +111,17 @@ static struct site record_get(const struct sites_record *record)
 
 bool sites_get(const struct sites_table *t, size_t mapped_size, size_t index, struct site *out)
 {
-	if (index >= count_of(t, mapped_size))
+	size_t begin;
+
+	if (index >= count_of(t, mapped_size, &begin))
 		return false;
-	*out = record_get(&t->records[index]);
+	*out = record_get(&t->records[begin + index]);
 	return true;
 }
 
-/* The first record at or above @addr. */
-static size_t lower_bound(const struct sites_table *t, size_t count, uint64_t addr)
+/* Of @count records from @low on the first one at or above @addr. */
+static size_t lower_bound(const struct sites_table *t, size_t low, size_t count, uint64_t addr)
 {
-	size_t low = 0;
-
 	while (count > 0) {
 		size_t half = count / 2;
 
@@ -134,13 +139,13 @@ static size_t lower_bound(const struct sites_table *t, size_t count, uint64_t ad
 void sites_hide(const struct sites_table *t, size_t mapped_size, uint64_t at, void *buf,
 		size_t size)
 {
-	size_t count = count_of(t, mapped_size);
+	uint64_t from = at < SITE_BYTES_MAX ? 0 : at - SITE_BYTES_MAX + 1;
+	size_t begin, count = count_of(t, mapped_size, &begin);
 	uint8_t *bytes = buf;
 
 	if (count == 0 || size == 0)
 		return;
-	for (size_t i = lower_bound(t, count, at < SITE_BYTES_MAX ? 0 : at - SITE_BYTES_MAX + 1);
-	     i < count; i++) {
+	for (size_t i = lower_bound(t, begin, count, from); i < begin + count; i++) {
 		struct site site = record_get(&t->records[i]);
 
 		if (site.addr > at && site.addr - at >= size)
@@ -186,7 +191,7 @@ int sites_create(struct sites *s, size_t capacity)
 	int r;
 
 	*s = (struct sites)SITES_NULL;
-	s->size = sizeof *s->table + capacity * sizeof *s->table->records;
+	s->size = sizeof *s->table + 2 * capacity * sizeof *s->table->records;
 	r = new_memfd(s->size);
 	if (r < 0)
 		return r;
@@ -205,6 +210,9 @@ int sites_create(struct sites *s, size_t capacity)
 	}
 	s->table->magic = SITES_MAGIC;
 	s->table->version = SITES_VERSION;
+	/* From the middle on, as those to come may be above or below the others. */
+	atomic_store(&s->table->begin, capacity);
+	atomic_store(&s->table->end, capacity);
 	return 0;
 }
 
@@ -218,12 +226,22 @@ void sites_destroy(struct sites *s)
 
 size_t sites_count(const struct sites *s)
 {
-	return s->table ? atomic_load_explicit(&s->table->count, memory_order_relaxed) : 0;
+	size_t begin;
+
+	return s->table ? count_of(s->table, s->size, &begin) : 0;
+}
+
+/* In the table. */
+static size_t position_of(const struct sites *s, uint64_t addr)
+{
+	size_t begin, count = count_of(s->table, s->size, &begin);
+
+	return lower_bound(s->table, begin, count, addr);
 }
 
 size_t sites_find(const struct sites *s, uint64_t addr)
 {
-	return s->table ? lower_bound(s->table, sites_count(s), addr) : 0;
+	return s->table ? position_of(s, addr) - (size_t)atomic_load(&s->table->begin) : 0;
 }
 
 void sites_begin(struct sites *s)
@@ -264,17 +282,21 @@ static uint64_t content_of(const void *bytes, size_t length)
 	return word;
 }
 
+/* Replaces the table by one with room at both ends. */
 static int grow(struct sites *s)
 {
-	size_t count = atomic_load(&s->table->count);
+	size_t begin, count = count_of(s->table, s->size, &begin);
+	size_t capacity = capacity_of(s->size) / 2, at;
 	struct sites larger;
-	int r = sites_create(&larger, count > 0 ? 2 * count : 1);
+	int r = sites_create(&larger, 2 * count >= capacity ? 2 * count + 1 : capacity);
 
 	if (r < 0)
 		return r;
+	at = capacity_of(larger.size) / 2 - count / 2;
 	for (size_t i = 0; i < count; i++)
-		record_copy(&larger.table->records[i], &s->table->records[i]);
-	atomic_store(&larger.table->count, count);
+		record_copy(&larger.table->records[at + i], &s->table->records[begin + i]);
+	atomic_store(&larger.table->begin, at);
+	atomic_store(&larger.table->end, at + count);
 	atomic_store(&larger.table->sequence, 1);
 	larger.updating = s->updating;
 	atomic_store(&s->table->replaced, 1);
@@ -284,25 +306,69 @@ static int grow(struct sites *s)
 	return 0;
 }
 
-/* From the far end on, so that no record is missing meanwhile. */
-static int make_room(struct sites *s, size_t index, size_t count)
+/*
+ * Both ways the outermost record is moved first, so that none is missing at any time: where
+ * there is room, or another record, is one that is there twice.
+ */
+static void insert_from_below(struct sites_table *t, size_t at, uint64_t addr, uint64_t content)
 {
-	int r = count == capacity_of(s->size) ? grow(s) : 0;
-	struct sites_record *records = s->table->records;
+	size_t begin = atomic_load(&t->begin);
 
-	if (r < 0)
-		return r;
-	for (size_t i = count; i > index; i--) {
-		record_copy(&records[i], &records[i - 1]);
-		if (i == count)
-			atomic_store(&s->table->count, count + 1);
+	for (size_t i = begin; i < at; i++) {
+		record_copy(&t->records[i - 1], &t->records[i]);
+		if (i == begin)
+			atomic_store(&t->begin, begin - 1);
 	}
+	record_put(&t->records[at - 1], addr, content);
+	atomic_store(&t->begin, begin - 1);
+}
+
+static void insert_from_above(struct sites_table *t, size_t at, uint64_t addr, uint64_t content)
+{
+	size_t end = atomic_load(&t->end);
+
+	for (size_t i = end; i > at; i--) {
+		record_copy(&t->records[i], &t->records[i - 1]);
+		if (i == end)
+			atomic_store(&t->end, end + 1);
+	}
+	record_put(&t->records[at], addr, content);
+	atomic_store(&t->end, end + 1);
+}
+
+/* From the end that is nearer, where there must be room. */
+static int insert(struct sites *s, uint64_t addr, uint64_t content)
+{
+	size_t begin, count = count_of(s->table, s->size, &begin);
+	size_t at = lower_bound(s->table, begin, count, addr);
+	bool below = at - begin < begin + count - at;
+
+	if (below ? begin == 0 : begin + count == capacity_of(s->size)) {
+		int r = grow(s);
+
+		if (r < 0)
+			return r;
+		at = position_of(s, addr);
+	}
+	if (below)
+		insert_from_below(s->table, at, addr, content);
+	else
+		insert_from_above(s->table, at, addr, content);
 	return 0;
+}
+
+/* The record at @at in the table, if it is that of @addr. */
+static struct sites_record *record_of(const struct sites *s, size_t at, uint64_t addr)
+{
+	struct sites_record *record = &s->table->records[at];
+
+	return at < atomic_load(&s->table->end) && atomic_load(&record->addr) == addr ? record
+										      : NULL;
 }
 
 int sites_insert(struct sites *s, uint64_t addr, const void *bytes, size_t length)
 {
-	size_t count = atomic_load(&s->table->count), i;
+	struct sites_record *record;
 	uint64_t content;
 	int r = 0;
 
@@ -310,32 +376,46 @@ int sites_insert(struct sites *s, uint64_t addr, const void *bytes, size_t lengt
 		return -EINVAL;
 	content = content_of(bytes, length);
 	sites_begin(s);
-	i = lower_bound(s->table, count, addr);
-	if (i < count && atomic_load(&s->table->records[i].addr) == addr) {
-		atomic_store(&s->table->records[i].content, content);
-	} else {
-		r = make_room(s, i, count);
-		if (r == 0) {
-			record_put(&s->table->records[i], addr, content);
-			atomic_store(&s->table->count, count + 1);
-		}
-	}
+	record = record_of(s, position_of(s, addr), addr);
+	if (record != NULL)
+		atomic_store(&record->content, content);
+	else
+		r = insert(s, addr, content);
 	sites_end(s);
 	return r;
 }
 
+static void remove_from_below(struct sites_table *t, size_t at)
+{
+	size_t begin = atomic_load(&t->begin);
+
+	for (size_t i = at; i > begin; i--)
+		record_copy(&t->records[i], &t->records[i - 1]);
+	atomic_store(&t->begin, begin + 1);
+	record_put(&t->records[begin], 0, 0);
+}
+
+static void remove_from_above(struct sites_table *t, size_t at)
+{
+	size_t end = atomic_load(&t->end);
+
+	for (size_t i = at; i + 1 < end; i++)
+		record_copy(&t->records[i], &t->records[i + 1]);
+	atomic_store(&t->end, end - 1);
+}
+
 int sites_remove(struct sites *s, uint64_t addr)
 {
-	size_t count = atomic_load(&s->table->count);
-	size_t i = lower_bound(s->table, count, addr);
-	struct sites_record *records = s->table->records;
+	size_t at = position_of(s, addr);
+	size_t begin = atomic_load(&s->table->begin), end = atomic_load(&s->table->end);
 
-	if (i == count || atomic_load(&records[i].addr) != addr)
+	if (record_of(s, at, addr) == NULL)
 		return -ENOENT;
 	sites_begin(s);
-	for (; i + 1 < count; i++)
-		record_copy(&records[i], &records[i + 1]);
-	atomic_store(&s->table->count, count - 1);
+	if (at - begin < end - 1 - at)
+		remove_from_below(s->table, at);
+	else
+		remove_from_above(s->table, at);
 	sites_end(s);
 	return 0;
 }

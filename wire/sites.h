@@ -31,8 +31,9 @@ struct sites_table {
 	uint32_t magic, version;
 	_Atomic uint32_t sequence; /* odd: a change is under way */
 	_Atomic uint32_t replaced; /* not 0: outgrown, ask for the new table */
-	_Atomic uint64_t count;
-	uint64_t reserved[5];
+	_Atomic uint64_t end;	   /* behind the last record */
+	_Atomic uint64_t begin;	   /* the first one; all before it are 0 */
+	uint64_t reserved[4];
 	struct sites_record records[]; /* by ascending addr */
 };
 
@@ -69,7 +70,7 @@ bool sites_replaced(const struct sites_view *v);
 /* Puts what lies beneath into @size bytes that were read at @at. */
 void sites_hide(const struct sites_table *t, size_t mapped_size, uint64_t at, void *buf,
 		size_t size);
-/* The record number @index; false behind the last. */
+/* The record number @index, from 0 on; false behind the last. */
 bool sites_get(const struct sites_table *t, size_t mapped_size, size_t index, struct site *out);
 
 /* ---- For the engine, the only writer. ---- */
@@ -86,7 +87,10 @@ struct sites {
 		.fd = -1 \
 	}
 
-/* Pages of it that hold no records take up no memory: @capacity can be generous. */
+/*
+ * For at least @capacity records, in whatever order they come. Pages of it that hold none take
+ * up no memory: it can be generous.
+ */
 int sites_create(struct sites *s, size_t capacity);
 void sites_destroy(struct sites *s);
 size_t sites_count(const struct sites *s);
