@@ -54,3 +54,23 @@ long fd_status_number(pid_t pid, const char *field)
 	}
 	return -ENODATA;
 }
+
+ssize_t fd_read_stat(pid_t pid, pid_t task, char *buf, size_t size)
+{
+	char path[64], *end;
+	ssize_t n;
+
+	if (task)
+		snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)task);
+	else
+		snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	n = fd_read_file(path, buf, size);
+	if (n < 0)
+		return n;
+	end = strrchr(buf, ')');
+	if (end == NULL || end[1] != ' ' || end[2] == '\0')
+		return -ENODATA;
+	n -= end + 2 - buf;
+	memmove(buf, end + 2, (size_t)n + 1);
+	return n;
+}

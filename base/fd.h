@@ -14,5 +14,10 @@ ssize_t fd_read_file(const char *path, char *buf, size_t size);
  * Returns it, or -errno; -ENODATA when the field is absent.
  */
 long fd_status_number(pid_t pid, const char *field);
+/*
+ * /proc/PID/stat, or with @task that of one task of it, from its third field on, the state: what
+ * comes before has a name in it that may look like anything. Length or -errno.
+ */
+ssize_t fd_read_stat(pid_t pid, pid_t task, char *buf, size_t size);
 
 #endif

@@ -2,9 +2,7 @@
 /* How tasks become tracees: PTRACE_TRACEME, ATTACH, SEIZE, and birth. */
 #include <errno.h>
 #include <linux/ptrace.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -240,13 +238,9 @@ int personality_borrow(struct personality *p, pid_t pid, const struct caller *c,
 
 char task_state(pid_t tid)
 {
-	char path[32], text[512], *at;
+	char text[512];
 
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
-	if (fd_read_file(path, text, sizeof text) < 0)
-		return 0;
-	at = strrchr(text, ')');
-	return at != NULL ? at[2] : 0;
+	return fd_read_stat(tid, 0, text, sizeof text) > 0 ? text[0] : 0;
 }
 
 static bool is_zombie(pid_t tid)

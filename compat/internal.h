@@ -54,7 +54,7 @@ enum tracee_state {
 	TRACEE_DEAD	/* waited for by nobody yet */
 };
 
-/* What kind of ptrace stop; the order of struct stop_shape shapes[] in event.c. */
+/* What kind of ptrace stop. */
 enum stop_kind {
 	STOP_SIGNAL, /* about to be delivered */
 	STOP_TRAP,   /* SIGTRAP of a step, breakpoint or watchpoint; and SIGSTOP, made by us */

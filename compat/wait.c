@@ -71,16 +71,12 @@ static struct timeval seconds(unsigned long ticks)
 static void read_usage(pid_t tid, struct rusage *usage)
 {
 	unsigned long user, system, minor, major, users, systems, minors, majors;
-	char path[32], text[512], *at;
+	char text[512];
 	long most = fd_status_number(tid, "VmHWM");
 
 	*usage = (struct rusage){ .ru_maxrss = most > 0 ? most : 0 };
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
-	if (fd_read_file(path, text, sizeof text) < 0)
-		return;
-	at = strrchr(text, ')');
-	if (at == NULL ||
-	    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %lu %lu %lu %lu %lu %lu %lu", &minor,
+	if (fd_read_stat(tid, 0, text, sizeof text) < 0 ||
+	    sscanf(text, "%*c %*d %*d %*d %*d %*d %*u %lu %lu %lu %lu %lu %lu %lu %lu", &minor,
 		   &minors, &major, &majors, &user, &system, &users, &systems) != 8)
 		return;
 	usage->ru_utime = seconds(user + users);

@@ -269,13 +269,10 @@ static void restore_children_of_task(const struct kept *s, const char *tid, pid_
 /* It may be within fork(), and is to stop there for the engine: the child is not seen yet. */
 static bool is_busy(const struct kept *s, const char *tid)
 {
-	char path[64], text[512], *state;
+	char text[512];
 
-	snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", (int)s->pid, tid);
-	if (fd_read_file(path, text, sizeof text) <= 0)
-		return false;
-	state = strrchr(text, ')');
-	return state != NULL && (strncmp(state, ") R", 3) == 0 || strncmp(state, ") D", 3) == 0);
+	return fd_read_stat(s->pid, (pid_t)atoi(tid), text, sizeof text) > 0 &&
+	       (text[0] == 'R' || text[0] == 'D');
 }
 
 static bool restore_children_of(const struct kept *s, pid_t engine)

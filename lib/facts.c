@@ -117,17 +117,11 @@ static void gather_userns(struct explain_facts *f)
 
 static bool is_kernel_thread(pid_t pid)
 {
-	char path[64], text[512];
-	const char *end;
 	unsigned long flags = 0;
+	char text[512];
 
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	if (fd_read_file(path, text, sizeof text) < 0)
-		return false;
-	end = strrchr(text, ')');
-	if (end == NULL || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
-		return false;
-	return flags & PF_KTHREAD;
+	return fd_read_stat(pid, 0, text, sizeof text) > 0 &&
+	       sscanf(text, "%*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && (flags & PF_KTHREAD);
 }
 
 static int yama_scope(void)

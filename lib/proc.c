@@ -29,16 +29,10 @@ pid_t proc_process_of(pid_t pid)
 /* The one-letter state of a task, or -errno. */
 static int state_of(pid_t process, pid_t task)
 {
-	char path[64], text[512];
-	const char *end;
-	ssize_t n;
+	char text[512];
+	ssize_t n = fd_read_stat(process, task, text, sizeof text);
 
-	snprintf(path, sizeof path, "/proc/%d/task/%d/stat", process, task);
-	n = fd_read_file(path, text, sizeof text);
-	if (n < 0)
-		return (int)n;
-	end = strrchr(text, ')');
-	return end != NULL && end[1] == ' ' ? end[2] : -ENODATA;
+	return n < 0 ? (int)n : text[0];
 }
 
 static bool has_exited(int state)
@@ -146,18 +140,10 @@ bool proc_is_engine(pid_t pid)
 /* The parent of @pid, read from the one line of stat, which is quicker than status. */
 static pid_t parent_of(pid_t pid)
 {
-	char path[64], text[512];
-	const char *end;
-	ssize_t n;
+	char text[512];
+	ssize_t n = fd_read_stat(pid, 0, text, sizeof text);
 
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	n = fd_read_file(path, text, sizeof text);
-	if (n < 0)
-		return (pid_t)n;
-	end = strrchr(text, ')');
-	if (end == NULL || strlen(end) < 5)
-		return -ENODATA;
-	return (pid_t)strtol(end + 4, NULL, 10);
+	return n < 0 ? (pid_t)n : (pid_t)strtol(text + 1, NULL, 10);
 }
 
 bool proc_descends(pid_t pid, pid_t ancestor)

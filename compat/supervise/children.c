@@ -14,23 +14,6 @@
 
 #include "base/fd.h"
 
-bool kid_parse(struct kid *k, const char *stat)
-{
-	/* The name is in parentheses, and may contain some. */
-	const char *at = strrchr(stat, ')');
-
-	if (!at || sscanf(stat, "%d", &k->pid) != 1 ||
-	    sscanf(at + 1, " %c %*d %d", &k->state, &k->group) != 2)
-		return false;
-	/* Field 38; the state, behind the blank, is field 3. */
-	for (int field = 2; field < 38 && at; field++)
-		at = strchr(at + 1, ' ');
-	if (!at)
-		return false;
-	k->exit_signal = atoi(at + 1);
-	return true;
-}
-
 bool kid_matches(const struct kid *k, const struct wait_query *q)
 {
 	bool clone = k->exit_signal != SIGCHLD;
@@ -54,14 +37,21 @@ bool kid_reports(const struct kid *k, const struct wait_query *q)
 
 int kid_read(struct kid *k, pid_t pid)
 {
-	char path[32], text[1024];
-	ssize_t n;
+	char text[1024], *at = text;
+	ssize_t n = fd_read_stat(pid, 0, text, sizeof text);
 
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	n = fd_read_file(path, text, sizeof text);
 	if (n < 0)
 		return (int)n;
-	return kid_parse(k, text) ? 0 : -EINVAL;
+	k->pid = pid;
+	if (sscanf(text, "%c %*d %d", &k->state, &k->group) != 2)
+		return -EINVAL;
+	/* Field 38; the state is field 3. */
+	for (int field = 3; field < 38 && at; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return -EINVAL;
+	k->exit_signal = atoi(at + 1);
+	return 0;
 }
 
 static void visit(const struct children_visit *v, pid_t pid)

@@ -15,8 +15,6 @@ struct kid {
 	int exit_signal;
 };
 
-/* The line of /proc/PID/stat. False: it is none. */
-bool kid_parse(struct kid *k, const char *stat);
 /* Whether waitid() would consider it at all. */
 bool kid_matches(const struct kid *k, const struct wait_query *q);
 /* Whether the kernel has, or might have, something to tell about it now. */
