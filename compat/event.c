@@ -31,6 +31,8 @@ static void report(struct tracee *t, enum stop_kind kind, int status, uint64_t m
 
 	t->kind = kind;
 	t->state = TRACEE_STANDS;
+	t->pc_at = 0;
+	t->only_told = false;
 	t->status = status;
 	t->info_set = t->touched = false;
 	t->looked = 0;
@@ -39,6 +41,8 @@ static void report(struct tracee *t, enum stop_kind kind, int status, uint64_t m
 		status_stop_info(&t->info, signo & ~STATUS_SYSGOOD, signo | event << 8, t->tid,
 				 t->covered->uid);
 	t->has_info = kind != STOP_SIGNAL && (kind != STOP_GROUP || t->seized);
+	if (t->moved_from != 0)
+		user_moved(t);
 	tell(t, true, true);
 }
 
@@ -106,7 +110,7 @@ void event_dead(struct tracee *t, int status)
 
 	t->state = TRACEE_DEAD;
 	t->status = status;
-	t->event_open = t->held = false;
+	t->event_open = t->held = t->has_later = false;
 	t->kernels = t->tid == c->pid && c->child;
 	/* For its own child the kernel does that. */
 	tell(t, false, !t->kernels);
@@ -187,10 +191,24 @@ static void entry_event(struct tracee *t, const struct cotrace_event *ev)
 	report_call(t, ev, PTRACE_EVENTMSG_SYSCALL_ENTRY);
 }
 
+/* A call has ended that another session's stop has broken; what comes next is on its way. */
+static void broken_exit_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (t->state != TRACEE_RUNS || t->mode != MODE_CALL || t->emulated)
+		return;
+	report_call(t, ev, PTRACE_EVENTMSG_SYSCALL_EXIT);
+	t->event_open = false;
+	t->only_told = true;
+}
+
 static void exit_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	bool trap = t->exec_exit, emulated = t->emulated;
 
+	if (!(ev->flags & COTRACE_EV_STOP)) {
+		broken_exit_event(t, ev);
+		return;
+	}
 	t->exec_exit = t->emulated = false;
 	if (t->mode == MODE_CALL && !emulated) {
 		t->due |= trap ? DUE_TRAP : 0;
@@ -354,18 +372,23 @@ static void step_event(struct tracee *t, const struct cotrace_event *ev)
 	report_trap(t, user_stepped(t, ev->pc), ev->pc);
 }
 
+void event_hit(struct tracee *t, uint64_t addr)
+{
+	report_trap(t, SI_KERNEL, 0);
+	t->pc_at = addr;
+	t->pc_shown = addr + sizeof user_trap;
+}
+
+/* Not by its id: the trap may have been taken out and put back since. */
 static void breakpoint_event(struct tracee *t, const struct cotrace_event *ev)
 {
-	const struct trap *trap = memory_trap_of(t->covered, ev->breakpoint.id);
-
-	keep(t, ev);
-	if (trap != NULL) {
-		user_pass_trap(t, trap->addr);
-		report_trap(t, SI_KERNEL, 0);
-	} else if (user_debug_hit(t, ev->breakpoint.id)) {
+	if (user_debug_hit(t, ev->breakpoint.id)) {
+		keep(t, ev);
 		report_trap(t, TRAP_HWBKPT, ev->pc);
+	} else if (memory_has_trap(t->covered, ev->pc) && t->moved_from != ev->pc) {
+		keep(t, ev);
+		event_hit(t, ev->pc);
 	} else {
-		t->event_open = false;
 		resume_carry_on(t, ev);
 	}
 }
@@ -382,6 +405,13 @@ static void watchpoint_event(struct tracee *t, const struct cotrace_event *ev)
 
 static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 {
+	/* Its stop's turn has come to us, but to its tracer it stands already. */
+	if (t->state == TRACEE_STANDS && (t->held || t->only_told) && !t->event_open &&
+	    ev->flags & COTRACE_EV_STOP && ev->kind != COTRACE_EVENT_TASK_EXIT) {
+		t->later = *ev;
+		t->has_later = true;
+		return;
+	}
 	switch (ev->kind) {
 	case COTRACE_EVENT_SIGNAL:
 		signal_event(t, ev);
@@ -432,6 +462,14 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 	default:
 		resume_carry_on(t, ev);
 	}
+}
+
+void event_later(struct tracee *t)
+{
+	struct cotrace_event ev = t->later;
+
+	t->has_later = false;
+	tracee_event(t, &ev);
 }
 
 /* ---- Events of processes ---- */

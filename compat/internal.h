@@ -36,9 +36,12 @@ struct covered {
 	struct tracer *tracer;
 	pid_t pid;
 	uid_t uid;
-	bool child;	   /* of the tracer: the kernel tells of its end */
-	struct cotrace *s; /* NULL once it is over */
-	struct list traps; /* breakpoints that the tracer has written: struct trap */
+	bool child;	     /* of the tracer: the kernel tells of its end */
+	struct cotrace *s;   /* NULL once it is over */
+	struct list traps;   /* breakpoints that the tracer has written: struct trap */
+	uint64_t entry;	     /* of its program; 0: not known yet */
+	uint8_t scratch[64]; /* what the tracer has written there, for itself alone */
+	bool scratch_used;
 	uint32_t options;  /* of all tracees together, as subscribed */
 	bool sees_entries; /* of system calls, subscribed for those that step */
 	bool job_stopped;
@@ -86,11 +89,18 @@ struct tracee {
 
 	enum stop_kind kind;
 	bool event_open; /* @ev waits for an answer */
-	bool held;	 /* by cotrace_stop(), or since its start */
-	unsigned dones;	 /* STOP_DONE events to come that mean nothing */
+	bool only_told;	 /* @ev does not: the task goes on, as it was asked to */
+	bool has_later;
+	bool held;	/* by cotrace_stop(), or since its start */
+	unsigned dones; /* STOP_DONE events to come that mean nothing */
 	unsigned due;
 	unsigned looked; /* for a stop that is due: so often */
 	struct cotrace_event ev;
+	struct cotrace_event later; /* came while it stood by our own hold: told when that ends */
+	/* It stands at pc_at, and its tracer is shown pc_shown. 0: that is the same. */
+	uint64_t pc_at, pc_shown;
+	/* The instruction at moved_from is executed; its tracer had sent it to moved_to. Or 0. */
+	uint64_t moved_from, moved_to;
 	siginfo_t info;
 	bool has_info, info_set; /* set: by the tracer, to be delivered */
 	bool touched;		 /* its registers, at this stop: @ev is not the truth any more */
@@ -139,6 +149,10 @@ int attach_follow_options(struct covered *c);
 void covered_event(struct covered *c, const struct cotrace_event *ev);
 /* Reports what is due. False: nothing is. */
 bool event_next_due(struct tracee *t);
+/* It has come to the trap at @addr. */
+void event_hit(struct tracee *t, uint64_t addr);
+/* Told now, what came while it stood. */
+void event_later(struct tracee *t);
 void event_dead(struct tracee *t, int status);
 
 /* resume.c */
@@ -160,9 +174,12 @@ struct trap {
 };
 ssize_t memory_read(struct covered *c, uint64_t addr, void *buf, size_t size);
 ssize_t memory_write(struct covered *c, uint64_t addr, const void *buf, size_t size);
-const struct trap *memory_trap_of(const struct covered *c, uint64_t id);
+bool memory_has_trap(const struct covered *c, uint64_t addr);
 /* They went with the program. */
 void memory_forget_traps(struct covered *c);
+/* What the tracer has for itself at the program's entry, and that it is there for all. */
+bool memory_is_scratch(const struct covered *c, uint64_t addr);
+void memory_keep_scratch(struct covered *c);
 void memory_inherit_traps(struct covered *c, const struct covered *parent);
 
 /* user_x86_64.c: what this architecture has of its own. Each returns what ptrace() would. */
@@ -183,8 +200,17 @@ int user_set_call(struct tracee *t, int nr, const uint64_t args[6]);
 int user_set_result(struct tracee *t, int64_t result);
 /* The value that a call returns which the tracer emulates. */
 int64_t user_result(struct tracee *t);
-/* After a trap at @addr, as the kernel leaves it. */
-void user_pass_trap(struct tracee *t, uint64_t addr);
+/* General registers as they are, to what its tracer is shown. */
+void user_show_registers(const struct tracee *t, void *set, size_t size);
+/* The other way. @now: the program counter as it is. */
+void user_hide_registers(struct tracee *t, void *set, size_t size, uint64_t now);
+uint64_t user_pc_of(const void *set, size_t size);
+/* It goes on from where its tracer believes it to be; at a copy of an instruction as if. */
+void user_move(struct tracee *t);
+/* It was sent to a copy of an instruction, and has stopped: its tracer is shown that it was there. */
+void user_moved(struct tracee *t);
+/* What it executes next. False: it is in a system call first. */
+bool user_next_pc(struct tracee *t, uint64_t *pc);
 /* A breakpoint or watchpoint has been hit. False: it is none of its debug registers. */
 bool user_debug_hit(struct tracee *t, uint64_t id);
 /* After a step to @pc. Returns si_code. */

@@ -139,6 +139,8 @@ static int get_regset(struct ask *a)
 
 	if (n < 0)
 		return (int)n;
+	if (a->addr == NT_PRSTATUS)
+		user_show_registers(a->t, bytes, (size_t)n);
 	r = caller_write(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
 	return r < 0 ? r : caller_write(a->p, a->c, a->data, &iov, sizeof iov);
 }
@@ -149,11 +151,17 @@ static int set_regset(struct ask *a)
 	static uint8_t bytes[REGSET_MAX];
 	struct iovec iov;
 	ssize_t n = load_regset(a, bytes, &iov);
+	uint64_t pc;
 	int r;
 
 	if (n < 0)
 		return (int)n;
+	pc = a->addr == NT_PRSTATUS ? user_pc_of(bytes, (size_t)n) : 0;
+	if (a->addr == NT_PRSTATUS)
+		user_show_registers(a->t, bytes, (size_t)n);
 	r = caller_read(a->p, a->c, (uintptr_t)iov.iov_base, bytes, iov.iov_len);
+	if (r == 0 && a->addr == NT_PRSTATUS)
+		user_hide_registers(a->t, bytes, (size_t)n, pc);
 	if (r == 0)
 		r = cotrace_regset_write(a->t->covered->s, a->t->task, (unsigned)a->addr, bytes,
 					 iov.iov_len);
@@ -213,7 +221,7 @@ static size_t syscall_info(const struct tracee *t, struct ptrace_syscall_info *i
 
 	*info = (struct ptrace_syscall_info){
 		.arch = user_audit_arch(ev->arch),
-		.instruction_pointer = ev->pc,
+		.instruction_pointer = t->pc_at != 0 ? t->pc_shown : ev->pc,
 		.stack_pointer = ev->sp,
 	};
 	if (t->kind == STOP_EVENT && ev->kind == COTRACE_EVENT_SECCOMP) {

@@ -149,9 +149,38 @@ void resume_carry_on(struct tracee *t, const struct cotrace_event *ev)
 	leave(t, false, NULL);
 }
 
+/*
+ * To its tracer it executes a trap now. In fact that has been hit, and it would get past it; or
+ * somebody else's, there too. At other stops it runs into it by itself.
+ */
+static bool comes_to_trap(struct tracee *t, uint64_t *pc)
+{
+	const struct covered *c = t->covered;
+	bool interrupted = t->kind == STOP_TRAP || t->status >> 16 == PTRACE_EVENT_STOP;
+
+	if (!interrupted || t->moved_from != 0 || list_empty(&c->traps))
+		return false;
+	if (t->event_open &&
+	    (t->ev.kind != COTRACE_EVENT_BREAKPOINT || !memory_has_trap(c, t->ev.pc)))
+		return false;
+	return user_next_pc(t, pc) && memory_has_trap(c, *pc);
+}
+
+/* Again, or for the first time. */
+static void hit(struct tracee *t, uint64_t pc)
+{
+	if (t->has_later && t->later.kind == COTRACE_EVENT_BREAKPOINT) {
+		t->ev = t->later;
+		t->event_open = true;
+		t->has_later = false;
+	}
+	event_hit(t, pc);
+}
+
 int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 {
 	struct cotrace_verdict v;
+	uint64_t pc;
 	bool decides;
 	int r;
 
@@ -164,6 +193,7 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 	}
 	if (r < 0)
 		return r;
+	user_move(t);
 	inject(t, signo);
 	decides = verdict_of(t, signo, &v);
 	if (t->due != 0) {
@@ -173,8 +203,17 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 		event_next_due(t);
 		return r;
 	}
+	if (signo == 0 && comes_to_trap(t, &pc)) {
+		hit(t, pc);
+		return 0;
+	}
 	t->state = TRACEE_RUNS;
-	r = leave(t, decides, &v);
+	if (t->has_later) {
+		event_later(t);
+		return 0;
+	}
+	if (!t->only_told)
+		r = leave(t, decides, &v);
 	/* It has told of its end already. */
 	if (t->status >> 16 == PTRACE_EVENT_EXIT && t->tid != t->covered->pid)
 		event_dead(t, t->ev.exit.status);
@@ -193,8 +232,12 @@ int resume_detach(struct tracee *t, int signo)
 	if (t->kind == STOP_GROUP && signo == 0)
 		decides = false; /* its process stays stopped */
 	t->due = 0;
+	t->mode = MODE_CONT;
+	user_move(t);
 	user_clear_debug(t);
 	run(t, decides, &v);
+	if (t->has_later)
+		cotrace_answer(c->s, &t->later, NULL);
 	tracee_free(t);
 	attach_follow_options(c);
 	covered_release(c);
@@ -244,5 +287,7 @@ int resume_listen(struct tracee *t)
 	if (t->held)
 		cotrace_resume(t->covered->s, t->task);
 	t->held = false;
+	if (t->has_later)
+		event_later(t);
 	return 0;
 }

@@ -237,6 +237,7 @@ static void let_go(struct tracer *t, pid_t tid)
 			continue;
 		if ((e->options & PTRACE_O_EXITKILL) && e->covered->s != NULL)
 			cotrace_kill(e->covered->s, e->task);
+		e->pc_at = 0; /* it is not broken by a trap that goes with its tracer */
 		if (e->state == TRACEE_STANDS && e->covered->s != NULL)
 			resume_detach(e, 0);
 		else

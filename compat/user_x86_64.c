@@ -22,6 +22,9 @@
 #define DR6_STEP 0x4000u
 #define DR6_FIXED 0xffff0ff0u
 #define USER_SIZE (sizeof(struct user) + 2 * WORD) /* the kernel's has two words more */
+/* Results of calls that the kernel makes again: linux/errno.h, not for programs. */
+#define RESTART_FIRST 512
+#define RESTART_LAST 516
 /* Instructions, as 16-bit words. */
 #define SYSCALL 0x050f
 #define SYSENTER 0x340f
@@ -49,6 +52,55 @@ size_t user_registers_size(void)
 	return REGISTERS;
 }
 
+#define RIP (offsetof(struct user_regs_struct, rip) / WORD)
+#define I386_EIP 12 /* in wide_of[] */
+
+static bool is_narrow(size_t size)
+{
+	return size == I386_REGISTERS * sizeof(uint32_t);
+}
+
+uint64_t user_pc_of(const void *set, size_t size)
+{
+	uint32_t narrow[I386_REGISTERS];
+	uint64_t wide[REGISTERS / WORD] = { 0 };
+
+	memcpy(is_narrow(size) ? (void *)narrow : (void *)wide, set,
+	       size < sizeof wide ? size : sizeof wide);
+	return is_narrow(size) ? narrow[I386_EIP] : wide[RIP];
+}
+
+static void set_pc(void *set, size_t size, uint64_t pc)
+{
+	uint32_t narrow = (uint32_t)pc;
+
+	if (is_narrow(size))
+		memcpy((uint8_t *)set + I386_EIP * sizeof narrow, &narrow, sizeof narrow);
+	else if (size >= (RIP + 1) * WORD)
+		memcpy((uint8_t *)set + RIP * WORD, &pc, sizeof pc);
+}
+
+void user_show_registers(const struct tracee *t, void *set, size_t size)
+{
+	if (t->pc_at != 0 && user_pc_of(set, size) == t->pc_at)
+		set_pc(set, size, t->pc_shown);
+}
+
+void user_hide_registers(struct tracee *t, void *set, size_t size, uint64_t now)
+{
+	uint64_t pc = user_pc_of(set, size);
+
+	if (t->pc_at != 0 && pc == t->pc_shown) {
+		set_pc(set, size, t->pc_at);
+	} else if (memory_is_scratch(t->covered, pc)) {
+		t->pc_at = now;
+		t->pc_shown = pc;
+		set_pc(set, size, now);
+	} else {
+		t->pc_at = 0;
+	}
+}
+
 int user_get_registers(struct tracee *t, void *buf, size_t *size)
 {
 	struct cotrace *s = t->covered->s;
@@ -58,6 +110,7 @@ int user_get_registers(struct tracee *t, void *buf, size_t *size)
 
 	if (n < 0)
 		return n == -ESHUTDOWN ? -ESRCH : (int)n;
+	user_show_registers(t, wide, (size_t)n);
 	if ((size_t)n == sizeof narrow) {
 		memcpy(narrow, wide, sizeof narrow);
 		memset(wide, 0, sizeof wide);
@@ -71,22 +124,30 @@ int user_get_registers(struct tracee *t, void *buf, size_t *size)
 	return 0;
 }
 
+static int write_registers(struct tracee *t, const void *now, const void *set, size_t size)
+{
+	t->touched = true;
+	if (memcmp(now, set, size) == 0) /* the others are not told of nothing */
+		return 0;
+	return cotrace_regset_write(t->covered->s, t->task, NT_PRSTATUS, set, size);
+}
+
 int user_set_registers(struct tracee *t, const void *buf, size_t size)
 {
-	struct cotrace *s = t->covered->s;
-	uint64_t wide[REGISTERS / WORD];
+	uint64_t now[REGISTERS / WORD], wide[REGISTERS / WORD];
 	uint32_t narrow[I386_REGISTERS];
-	ssize_t n = cotrace_regset_read(s, t->task, NT_PRSTATUS, wide, sizeof wide);
+	ssize_t n = cotrace_regset_read(t->covered->s, t->task, NT_PRSTATUS, now, sizeof now);
+	void *set = wide;
 
 	if (n < 0)
 		return (int)n;
-	t->touched = true;
-	if ((size_t)n != sizeof narrow)
-		return cotrace_regset_write(s, t->task, NT_PRSTATUS, buf, size);
-	memcpy(wide, buf, sizeof wide);
+	memcpy(wide, buf, size < sizeof wide ? size : sizeof wide);
 	for (size_t i = 0; i < I386_REGISTERS; i++)
 		narrow[i] = (uint32_t)wide[wide_of[i]];
-	return cotrace_regset_write(s, t->task, NT_PRSTATUS, narrow, sizeof narrow);
+	if (is_narrow((size_t)n))
+		set = narrow;
+	user_hide_registers(t, set, (size_t)n, user_pc_of(now, (size_t)n));
+	return write_registers(t, now, set, (size_t)n);
 }
 
 static int change_register(struct tracee *t, size_t index, uint64_t value)
@@ -180,9 +241,109 @@ int64_t user_result(struct tracee *t)
 	return user_get_registers(t, &regs, &size) < 0 ? -ENOSYS : (int64_t)regs.rax;
 }
 
-void user_pass_trap(struct tracee *t, uint64_t addr)
+/* ---- Copies of instructions, to be executed where they are not ---- */
+
+#define RET_NEAR 0xc2 /* to 0xc3, without the lowest bit; RET_FAR likewise */
+#define RET_FAR 0xca
+#define IRET 0xcf
+#define CALL_RELATIVE 0xe8
+#define GROUP_5 0xff
+#define CALLS_OF_GROUP_5 2 /* and 3; 4 and 5 are jumps */
+
+struct effect {
+	bool pc_is_given; /* it does not follow from where it is */
+	bool pushes_next;
+};
+
+static bool is_prefix(const struct tracee *t, uint8_t byte)
 {
-	change_register(t, AT(rip), addr + 1);
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0x2e, 0x36,
+					    0x3e, 0x26, 0x64, 0x65, 0xf0 };
+
+	return memchr(prefixes, byte, sizeof prefixes) != NULL ||
+	       (t->ev.arch != COTRACE_ARCH_I386 && (byte & 0xf0) == 0x40);
+}
+
+/* Without its own traps. */
+static struct effect effect_at(struct tracee *t, uint64_t pc)
+{
+	uint8_t bytes[16] = { 0 };
+	struct effect e = { 0 };
+	unsigned i = 0, part;
+
+	cotrace_read_memory(t->covered->s, t->covered->pid, pc, bytes, sizeof bytes);
+	while (i < sizeof bytes - 2 && is_prefix(t, bytes[i]))
+		i++;
+	part = bytes[i + 1] >> 3 & 7;
+	e.pc_is_given = (bytes[i] & 0xfe) == RET_NEAR || (bytes[i] & 0xfe) == RET_FAR ||
+			bytes[i] == IRET || (bytes[i] == GROUP_5 && part >= 2 && part <= 5);
+	e.pushes_next = bytes[i] == CALL_RELATIVE ||
+			(bytes[i] == GROUP_5 && (part & 6) == CALLS_OF_GROUP_5);
+	return e;
+}
+
+/* What it has pushed is shown as it would be, too. */
+static void move_return(struct tracee *t, uint64_t sp, uint64_t by)
+{
+	struct covered *c = t->covered;
+	size_t size = t->ev.arch == COTRACE_ARCH_I386 ? sizeof(uint32_t) : WORD;
+	uint64_t to = 0;
+
+	if (cotrace_read_memory(c->s, c->pid, sp, &to, size) != (ssize_t)size)
+		return;
+	to += by;
+	cotrace_write_memory(c->s, c->pid, sp, &to, size);
+}
+
+void user_moved(struct tracee *t)
+{
+	uint64_t from = t->moved_from, by = t->moved_to - from;
+	struct user_regs_struct regs;
+	size_t size = sizeof regs;
+	struct effect e = { 0 };
+
+	t->moved_from = 0;
+	if (user_get_registers(t, &regs, &size) < 0)
+		return;
+	if (regs.rip != from)
+		e = effect_at(t, from);
+	if (e.pushes_next)
+		move_return(t, regs.rsp, by);
+	if (e.pc_is_given)
+		return;
+	t->pc_at = regs.rip;
+	t->pc_shown = regs.rip + by;
+}
+
+void user_move(struct tracee *t)
+{
+	bool steps = t->mode == MODE_STEP || t->mode == MODE_EMULATE_STEP;
+	uint64_t pc = t->pc_shown;
+
+	if (t->pc_at == 0)
+		return;
+	if (steps && memory_is_scratch(t->covered, pc)) {
+		t->moved_from = t->pc_at;
+		t->moved_to = pc;
+		t->pc_at = 0;
+		return;
+	}
+	if (memory_is_scratch(t->covered, pc))
+		memory_keep_scratch(t->covered);
+	t->pc_at = 0;
+	change_register(t, RIP, pc);
+}
+
+bool user_next_pc(struct tracee *t, uint64_t *pc)
+{
+	struct user_regs_struct regs;
+	size_t size = sizeof regs;
+
+	if (user_get_registers(t, &regs, &size) < 0)
+		return false;
+	*pc = regs.rip;
+	return (int64_t)regs.orig_rax < 0 || (int64_t)regs.rax < -RESTART_LAST ||
+	       (int64_t)regs.rax > -RESTART_FIRST;
 }
 
 /* ---- Debug registers: breakpoints and watchpoints of this one task ---- */

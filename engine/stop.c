@@ -45,8 +45,17 @@ static bool same_call(const struct backend_syscall *a, const struct backend_sysc
 	return true;
 }
 
-/* A call whose exit was kept back will not be made again after all. */
-static void tell_kept_exit(struct task *t)
+/* Who steps from call to call has seen one begin: its end is not the next beginning. */
+static bool awaits_exit(const struct rules_party *p)
+{
+	return p->step == RULES_STEP_SYSCALL && p->saw_entry;
+}
+
+/*
+ * A call whose exit was kept back will not be made again after all. @same: it will, but is to
+ * be judged again, which is nothing to those who do not judge.
+ */
+static void tell_kept_exit(struct task *t, bool same)
 {
 	uint32_t kind = t->kind;
 
@@ -55,11 +64,14 @@ static void tell_kept_exit(struct task *t)
 	t->call_suspended = false;
 	t->kind = COTRACE_EVENT_SYSCALL_EXIT;
 	for (size_t i = 0; i < t->rules.count; i++) {
-		struct session *s = session_by_id(t->engine, t->rules.parties[i].session);
+		struct rules_party *p = &t->rules.parties[i];
+		struct session *s = session_by_id(t->engine, p->session);
+		bool awaited = !same && awaits_exit(p);
 		struct event ev;
 
-		if (s == NULL || event_interest(s, t) == COTRACE_OFF)
+		if (s == NULL || (!awaited && event_interest(s, t) == COTRACE_OFF))
 			continue;
+		p->saw_entry = p->saw_entry && !awaited;
 		event_of_stop(t, &ev);
 		event_emit(s, &ev);
 	}
@@ -71,25 +83,25 @@ void task_registers_written(struct task *t)
 	t->regs_written = true;
 	regs_forget(t);
 	t->engine->backend->ops->where(t->engine->backend, t->tid, &t->ev.pc, &t->ev.sp);
-	tell_kept_exit(t); /* it may be another call now, and is judged anew */
+	tell_kept_exit(t, false); /* it may be another call now, and is judged anew */
 }
 
 static void on_entry(struct task *t, const struct backend_event *ev)
 {
-	bool again = t->call_suspended && same_call(&t->call, &ev->syscall) && t->process &&
-		     t->call_changes == t->process->changes;
+	bool once_more = t->call_suspended && same_call(&t->call, &ev->syscall) && t->process;
+	bool again = once_more && t->call_changes == t->process->changes;
 
 	/* Not what a handler calls meanwhile. */
 	bool same = t->call_broken && t->call_pc == ev->pc && same_call(&t->asked, &ev->syscall);
 
 	/* A call that was judged already and that nobody could have changed since. */
 	if (!again)
-		tell_kept_exit(t);
+		tell_kept_exit(t, once_more);
 	task_stand(t, ev, COTRACE_EVENT_SYSCALL_ENTRY);
-	for (size_t i = 0; i < t->rules.count && !again; i++)
+	for (size_t i = 0; i < t->rules.count && !once_more; i++)
 		t->rules.parties[i].saw_entry = false;
 	t->steppers_only = again;
-	if (!rules_called(&t->rules, again) && again)
+	if (!rules_called(&t->rules, once_more) && again)
 		t->kind = 0;
 	t->call_suspended = false;
 	t->in_call = true;
@@ -131,7 +143,7 @@ static void on_seccomp(struct task *t, const struct backend_event *ev)
 				       same_call(&t->asked, &ev->syscall);
 
 	if (!entered) {
-		tell_kept_exit(t);
+		tell_kept_exit(t, false);
 		t->call = t->asked = ev->syscall;
 		t->in_call = t->call_denied = t->call_replaced = t->call_broken = false;
 		t->call_pc = ev->pc;
@@ -321,7 +333,7 @@ static void guard_exec(struct process *p)
 
 static void on_signal(struct task *t, const struct backend_event *ev)
 {
-	tell_kept_exit(t);
+	tell_kept_exit(t, false);
 	task_set_disturbed(t, false);
 	if (t->requeue) {
 		task_stand(t, ev, 0);
@@ -335,7 +347,7 @@ static void on_signal(struct task *t, const struct backend_event *ev)
 /* A signal that the engine has asked for; what it is about may have been told before. */
 static void on_kernel_trap(struct task *t, const struct backend_event *ev)
 {
-	tell_kept_exit(t);
+	tell_kept_exit(t, false);
 	task_set_disturbed(t, false);
 	t->struck_told = t->struck_count != 0;
 	task_stand(t, ev, struck_kind(t));
@@ -364,7 +376,7 @@ static void on_trap(struct task *t, struct backend_event *ev)
 	}
 	if (ev->trap != BACKEND_TRAP_NOTICE)
 		sigtrap_taken(t, ev->trap == BACKEND_TRAP_DEBUG);
-	tell_kept_exit(t);
+	tell_kept_exit(t, false);
 	task_set_disturbed(t, false);
 	t->struck_told = t->struck_count != 0;
 	task_stand(t, ev, t->struck_told ? struck_kind(t) : stepped ? COTRACE_EVENT_STEP : 0);

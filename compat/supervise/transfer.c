@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "compat/supervise/supervise.h"
 
 enum { CHUNK = 64 * 1024 };
@@ -252,9 +253,15 @@ void transfer_begin(struct supervisor *s, struct notice *n)
 {
 	struct transfer t = { .s = s, .n = n };
 
-	if (begin(&t))
-		notice_answer(s, n, run(&t));
-	else
+	if (begin(&t)) {
+		uint64_t at = t.remote.count ? t.remote.v[0].addr : 0;
+		int64_t result = run(&t);
+
+		log_debug("%d: %s %d at %#llx = %lld", n->caller.tid,
+			  t.to_target ? "write to" : "read of", t.target, (unsigned long long)at,
+			  (long long)result);
+		notice_answer(s, n, result);
+	} else
 		notice_continue(s, n);
 	free(t.local.v);
 	free(t.remote.v);
