@@ -342,8 +342,14 @@ static int peek_siginfo(struct ask *a)
 		       args.off, some, (size_t)args.nr * sizeof some[0]);
 	if (n <= 0)
 		return (int)n;
-	r = caller_write(a->p, a->c, a->data, some, (size_t)n);
-	return r < 0 ? r : (int)((size_t)n / sizeof some[0]);
+	/* As many as there is room for, which may end at any of them. */
+	for (int i = 0; i < (int)((size_t)n / sizeof some[0]); i++) {
+		r = caller_write(a->p, a->c, a->data + (size_t)i * sizeof some[0], &some[i],
+				 sizeof some[0]);
+		if (r < 0)
+			return i > 0 ? i : r;
+	}
+	return (int)((size_t)n / sizeof some[0]);
 }
 
 static int get_mask(struct ask *a)

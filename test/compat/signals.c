@@ -292,6 +292,20 @@ static void peek_queue(pid_t pid, unsigned flags, uint64_t from, int count)
 		    infos[i].si_code == SI_QUEUE ? infos[i].si_value.sival_int : 0);
 }
 
+/* Room for the first only. */
+static void peek_queue_at_the_end_of_memory(pid_t pid)
+{
+	struct __ptrace_peeksiginfo_args args = { .flags = PTRACE_PEEKSIGINFO_SHARED, .nr = 8 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *memory =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(memory + page, page);
+	ASK(PTRACE_PEEKSIGINFO, pid, &args, memory + page - sizeof(siginfo_t));
+	ASK(PTRACE_PEEKSIGINFO, pid, &args, memory + page);
+	munmap(memory, page);
+}
+
 FACTS(blocked_signals_and_masks)
 {
 	pid_t pid = traced("child", with_blocked, 0);
@@ -305,6 +319,7 @@ FACTS(blocked_signals_and_masks)
 	peek_queue(pid, 0, 0, 0);
 	peek_queue(pid, 0, 0, -1);
 	peek_queue(pid, 8, 0, 1);
+	peek_queue_at_the_end_of_memory(pid);
 	ASK(PTRACE_GETSIGMASK, pid, 8, &mask);
 	say("mask %llx", (unsigned long long)mask);
 	mask = 1ull << (SIGRTMIN - 1) | 1ull << (SIGKILL - 1);
