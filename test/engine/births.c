@@ -10,7 +10,7 @@
 
 static struct client *tree_of(struct stage *st)
 {
-	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	struct client *c = with_tree(st);
 
 	subscribe(c, COTRACE_EVENT_TASK_START, COTRACE_NOTE);
 	subscribe(c, COTRACE_EVENT_PROCESS_EXIT, COTRACE_NOTE);
@@ -58,9 +58,7 @@ static void a_child_starts_when_every_session_has_its_parents_event(void **state
 	struct seen ev;
 
 	subscribe(first, COTRACE_EVENT_FORK, COTRACE_STOP);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	ev = expect(first, COTRACE_EVENT_FORK);
 	expect_none(second);
 	assert_false(runs(st, CHILD));
@@ -166,9 +164,7 @@ static void a_child_killed_under_its_parents_stop_is_told_when_that_is_passed(vo
 
 	subscribe(first, COTRACE_EVENT_FORK, COTRACE_STOP);
 	subscribe(second, COTRACE_EVENT_TASK_EXIT, COTRACE_STOP);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	ev = expect(first, COTRACE_EVENT_FORK);
 	fake_push_exiting(st->kernel, CHILD, SIGKILL, BACKEND_EXIT_OTHER);
 	settle(st);
@@ -193,9 +189,7 @@ static void a_fork_cut_short_by_an_exec_is_told_to_all(void **state)
 	first = tree_of(st);
 	second = tree_of(st);
 	subscribe(first, COTRACE_EVENT_FORK, COTRACE_STOP);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	expect_none(second);
 	fake_push_exec(st->kernel, PID, 101);
 	settle(st);
@@ -211,9 +205,7 @@ static void a_process_session_hears_of_a_child_and_lets_it_go(void **state)
 
 	subscribe(c, COTRACE_EVENT_FORK, COTRACE_NOTE);
 	subscribe(c, COTRACE_EVENT_TASK_START, COTRACE_NOTE);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	assert_int_equal(expect(c, COTRACE_EVENT_FORK).child.pid, CHILD);
 	expect_none(c);
 	assert_false(fake_task(st->kernel, CHILD)->attached);
@@ -226,9 +218,7 @@ static void a_thread_not_started_yet_is_let_go_with_its_process(void **state)
 	struct client *c = client_attached(st);
 
 	subscribe(c, COTRACE_EVENT_CLONE, COTRACE_STOP);
-	fake_push_child(st->kernel, PID, BACKEND_CLONE, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_CLONE, CHILD);
 	expect(c, COTRACE_EVENT_CLONE);
 	st->kernel->answers = true;
 	client_close(c);
@@ -245,9 +235,7 @@ static void a_fork_brings_a_session_for_the_child_which_it_holds(void **state)
 	struct seen ev;
 
 	subscribe(c, COTRACE_EVENT_FORK, COTRACE_NOTE);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	ev = expect(c, COTRACE_EVENT_FORK);
 	assert_true(ev.fd >= 0 && ev.child.has_fd);
 	assert_true(runs(st, PID));
@@ -287,9 +275,7 @@ static void a_childs_session_can_inherit_what_its_parents_wants_to_see(void **st
 	settle(st);
 	assert_int_equal(client_reply_error(c, WIRE_CAPTURE), 0);
 	for (int i = 1; i < 3; i++) {
-		fake_push_child(st->kernel, pids[i - 1], BACKEND_FORK, pids[i]);
-		fake_push_kind(st->kernel, pids[i], BACKEND_INTERRUPTED);
-		settle(st);
+		give_birth(st, pids[i - 1], BACKEND_FORK, pids[i]);
 		ev = expect(family[i - 1], COTRACE_EVENT_FORK);
 		assert_true(ev.fd >= 0);
 		family[i] = client_from_fd(st, ev.fd);
@@ -324,16 +310,12 @@ static void threads_of_a_child_are_not_held(void **state)
 	struct seen ev;
 
 	subscribe(c, COTRACE_EVENT_FORK, COTRACE_NOTE);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	of_child = client_from_fd(st, expect(c, COTRACE_EVENT_FORK).fd);
 	settle(st);
 	ev = expect(of_child, COTRACE_EVENT_STOP_DONE);
 	granted(of_child, RESUME, resume, ev.head.task, COTRACE_ONE);
-	fake_push_child(st->kernel, CHILD, BACKEND_CLONE, CHILD + 1);
-	fake_push_kind(st->kernel, CHILD + 1, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, CHILD, BACKEND_CLONE, CHILD + 1);
 	expect_none(of_child);
 	assert_true(runs(st, CHILD + 1));
 }
@@ -360,13 +342,11 @@ static void a_childs_session_that_is_thrown_away_lets_the_child_run(void **state
 static void new_tasks_of_a_stopped_target_are_held_from_their_start(void **state)
 {
 	struct stage *st = *state;
-	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	struct client *c = with_tree(st);
 
 	fake_add(st->kernel, PID, 101);
 	stop_all(c); /* 101 is not attached: it does not exist for the engine */
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	assert_int_equal(expect(c, COTRACE_EVENT_STOP_DONE).head.tid, PID);
 	assert_int_equal(expect(c, COTRACE_EVENT_STOP_DONE).head.tid, CHILD);
 	assert_false(runs(st, CHILD));
@@ -385,10 +365,7 @@ static void a_hold_on_a_child_is_told_when_the_child_is(void **state)
 	stop_all(a);
 	assert_int_equal(expect(b, COTRACE_EVENT_CHANGED).changed.what, COTRACE_CHANGE_HOLD);
 	begin_child(st, CHILD);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	expect(b, COTRACE_EVENT_FORK);
 	ev = expect(b, COTRACE_EVENT_CHANGED);
 	assert_int_equal(ev.changed.what, COTRACE_CHANGE_HOLD);
@@ -401,7 +378,7 @@ static void a_hold_on_a_child_is_told_when_the_child_is(void **state)
 static void a_hold_given_up_before_a_child_is_announced_does_not_keep_it(void **state)
 {
 	struct stage *st = *state;
-	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	struct client *c = with_tree(st);
 	struct client *other = client_attached(st);
 
 	subscribe(other, COTRACE_EVENT_FORK, COTRACE_STOP);

@@ -108,9 +108,7 @@ static void those_that_children_have_inherited_are_all_listed(void **state)
 	uint32_t count, total;
 
 	for (pid_t child = CHILD; child < CHILD + 600; child++) {
-		fake_push_child(st->kernel, PID, BACKEND_FORK, child);
-		fake_push_kind(st->kernel, child, BACKEND_INTERRUPTED);
-		settle(st);
+		give_birth(st, PID, BACKEND_FORK, child);
 		client_forget(c);
 	}
 	count = page_of(c, 0, id, &total);
@@ -165,10 +163,9 @@ static void at_the_ends_of_the_address_space_there_is_nothing(void **state)
 {
 	struct stage *st = *state;
 	struct client *c = client_attached(st);
-	uint64_t id;
 
-	assert_int_equal(set_break(c, (struct wire_break){ .addr = 0 }, &id), -EFAULT);
-	assert_int_equal(set_break(c, (struct wire_break){ .addr = UINT64_MAX }, &id), -EFAULT);
+	assert_int_equal(error_of(c, (struct wire_break){ .addr = 0 }), -EFAULT);
+	assert_int_equal(error_of(c, (struct wire_break){ .addr = UINT64_MAX }), -EFAULT);
 	for (int i = 0; i < 100; i++)
 		must_set(c,
 			 (struct wire_break){ .addr = UINT64_MAX, .flags = COTRACE_BREAK_REPLANT });
@@ -182,11 +179,9 @@ static void what_cannot_be_planted_uses_nothing_up(void **state)
 {
 	struct stage *st = *state;
 	struct client *c = client_attached(st);
-	uint64_t id;
 
 	for (unsigned i = 0; i < 100; i++)
-		assert_int_equal(set_break(c, (struct wire_break){ .addr = 4096 + i }, &id),
-				 -EFAULT);
+		assert_int_equal(error_of(c, (struct wire_break){ .addr = 4096 + i }), -EFAULT);
 	assert_int_equal(task_by_tid(st->engine, PID)->process->space->sites.count, 0);
 }
 

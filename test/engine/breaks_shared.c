@@ -10,10 +10,7 @@ static struct client *vforked(struct stage *st)
 	struct client *c = with_tree(st);
 
 	st->kernel->same_memory = true;
-	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_VFORK, CHILD);
 	must_set(c, (struct wire_break){ .addr = AT, .pid = CHILD });
 	assert_int_equal(byte_at(st, PID, AT), TRAP);
 	return c;
@@ -48,10 +45,7 @@ static void a_parents_trap_goes_from_its_childs_memory_when_it_dies(void **state
 
 	st->kernel->same_memory = true;
 	must_set(c, (struct wire_break){ .addr = AT });
-	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_VFORK, CHILD);
 	assert_int_equal(fake_count(st->kernel, FAKE_DETACH, CHILD), 0);
 	fake_memory(st->kernel, CHILD)[AT - FAKE_MEMORY_AT] = TRAP;
 	fake_push_dead(st->kernel, PID, SIGKILL);
@@ -67,10 +61,7 @@ static void child_in_the_same_memory(struct stage *st, enum backend_kind kind)
 {
 	st->kernel->same_memory = true;
 	st->kernel->answers = true;
-	fake_push_child(st->kernel, PID, kind, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, kind, CHILD);
 }
 
 /* Its exec would not heed set-user-ID. */
@@ -161,10 +152,7 @@ static void a_trap_lifted_for_an_exec_is_lowered_in_the_parent(void **state)
 
 	st->kernel->same_memory = true;
 	must_set(c, (struct wire_break){ .addr = AT });
-	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_VFORK, CHILD);
 	lift(st, CHILD);
 	fake_push_exec(st->kernel, CHILD, CHILD);
 	settle(st);

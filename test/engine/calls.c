@@ -403,7 +403,7 @@ static void who_reads_registers_waits_for_the_end_of_the_call(void **state)
 static void death_in_any_part_of_a_call_answers_once(void **state)
 {
 	struct stage *st = *state;
-	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	struct client *c = with_tree(st);
 
 	for (int part = 0; part < 4; part++) {
 		pid_t pid = 200 + part;
@@ -411,9 +411,7 @@ static void death_in_any_part_of_a_call_answers_once(void **state)
 
 		if (!fake_task(st->kernel, PID)->stands || part == 0)
 			resume_all(c);
-		fake_push_child(st->kernel, PID, BACKEND_FORK, pid);
-		fake_push_kind(st->kernel, pid, BACKEND_INTERRUPTED);
-		settle(st);
+		give_birth(st, PID, BACKEND_FORK, pid);
 		stop_task(c, pid);
 		t = fake_task(st->kernel, pid);
 		if (!t->stands) {

@@ -38,11 +38,9 @@ static void a_child_that_nobody_asks_for_loses_the_stops_of_its_parent(void **st
 	struct stage *st = *state;
 	struct client *c = client_attached(st), *tree;
 
-	tree = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	tree = with_tree(st);
 	subscribe(c, COTRACE_EVENT_SECCOMP, COTRACE_STOP);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, 300);
-	fake_push_kind(st->kernel, 300, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, 300);
 	assert_true(runs(st, 300));
 	assert_int_equal(extra_of(st, 300), 0);
 	expect_none(tree);

@@ -53,10 +53,7 @@ static void who_dies_while_it_steps_leaves_the_trap_in_place(void **state)
 	struct stage *st = *state;
 	struct client *c = client_attached(st);
 
-	fake_push_child(st->kernel, PID, BACKEND_CLONE, 101);
-	settle(st);
-	fake_push_kind(st->kernel, 101, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_CLONE, 101);
 	must_set(c, (struct wire_break){ .addr = AT });
 	st->kernel->answers = true;
 	lift(st, 101);
@@ -107,10 +104,7 @@ static void who_has_let_its_slots_go_gets_others(void **state)
 	must_set(a, (struct wire_break){ .addr = AT });
 	push_hit(st, PID, AT);
 	map_slots(st, PID, SLOTS);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_FORK, CHILD);
 	client_close(b);
 	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
 	settle(st);
@@ -207,10 +201,7 @@ static void nor_is_one_of_a_task_of_another_process_in_the_same_memory(void **st
 	uint64_t slot;
 
 	st->kernel->same_memory = true;
-	fake_push_child(st->kernel, PID, BACKEND_VFORK, CHILD);
-	settle(st);
-	fake_push_kind(st->kernel, CHILD, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_VFORK, CHILD);
 	client_forget(c);
 	pass_once(c, PID, AT + 8);
 	must_set(c, (struct wire_break){ .addr = AT, .pid = CHILD });

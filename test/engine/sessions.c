@@ -178,7 +178,7 @@ static void a_spawned_program_is_held_at_its_first_exec(void **state)
 static void a_descendant_is_added_to_a_session(void **state)
 {
 	struct stage *st = *state;
-	struct client *c = client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+	struct client *c = with_tree(st);
 	int proof = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	fake_add(st->kernel, 200, 200);

@@ -421,3 +421,57 @@ bool runs(struct stage *st, pid_t tid)
 
 	return t != NULL && !t->stands;
 }
+
+void set(struct client *c, struct wire_break b)
+{
+	b.pid = b.pid ? b.pid : PID;
+	b.mode = b.mode ? b.mode : COTRACE_NOTE;
+	client_begin(c, WIRE_BREAK, 0);
+	wire_put_break(&c->writer, &b);
+	client_send(c, -1);
+	settle(c->stage);
+}
+
+bool is_answered(struct client *c, struct wire_r_break *reply)
+{
+	struct message m;
+	struct wire_reader r;
+
+	if (!client_take(c, WIRE_R_BREAK, &m))
+		return false;
+	wire_reader_init(&r, m.body, m.size);
+	assert_true(wire_get_r_break(&r, reply));
+	free(m.body);
+	return true;
+}
+
+int error_of(struct client *c, struct wire_break b)
+{
+	struct wire_r_break reply;
+
+	set(c, b);
+	assert_true(is_answered(c, &reply));
+	return reply.error;
+}
+
+uint64_t must_set(struct client *c, struct wire_break b)
+{
+	struct wire_r_break reply;
+
+	set(c, b);
+	assert_true(is_answered(c, &reply));
+	assert_int_equal(reply.error, 0);
+	return reply.id;
+}
+
+struct client *with_tree(struct stage *st)
+{
+	return client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
+}
+
+void give_birth(struct stage *st, pid_t parent, enum backend_kind kind, pid_t child)
+{
+	fake_push_child(st->kernel, parent, kind, child);
+	fake_push_kind(st->kernel, child, BACKEND_INTERRUPTED);
+	settle(st);
+}

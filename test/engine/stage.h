@@ -87,6 +87,7 @@ void client_close(struct client *c);
 /* One that has attached to PID as a controller of that process. */
 struct client *client_attached(struct stage *st);
 struct client *client_attached_as(struct stage *st, struct wire_attach how);
+struct client *with_tree(struct stage *st);
 
 /* Sends one request: begin, put the body into c->writer, send. Returns its cookie. */
 uint64_t client_begin(struct client *c, unsigned type, unsigned flags);
@@ -103,6 +104,8 @@ void client_send(struct client *c, int fd);
 /* Lets the engine take turns until nothing is left to do; the clients receive. */
 void settle(struct stage *st);
 void pass_time(struct stage *st, uint64_t ns);
+/* A task that @parent makes by FORK, VFORK or CLONE, and that has had its first stop. */
+void give_birth(struct stage *st, pid_t parent, enum backend_kind kind, pid_t child);
 
 /* One turn without a look at the sockets: for many events in a row. */
 void turn(struct stage *st);
@@ -127,6 +130,12 @@ void resume_all(struct client *c);
 /* Holds all of the target, or one task, and does not wait. */
 void stop_all(struct client *c);
 void stop_task(struct client *c, pid_t tid);
+/* A breakpoint or watchpoint; by default a note in PID. */
+void set(struct client *c, struct wire_break b);
+/* The answer to that, if it has come. */
+bool is_answered(struct client *c, struct wire_r_break *reply);
+int error_of(struct client *c, struct wire_break b);
+uint64_t must_set(struct client *c, struct wire_break b);
 uint64_t task_id(struct stage *st, pid_t tid);
 bool runs(struct stage *st, pid_t tid);
 

@@ -2,37 +2,8 @@
 #include "test/engine/traps.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "arch/code.h"
-
-int set_break(struct client *c, struct wire_break b, uint64_t *id)
-{
-	struct wire_r_break reply;
-	struct wire_reader r;
-	struct message m;
-
-	b.pid = b.pid ? b.pid : PID;
-	b.mode = b.mode ? b.mode : COTRACE_NOTE;
-	client_begin(c, WIRE_BREAK, 0);
-	wire_put_break(&c->writer, &b);
-	client_send(c, -1);
-	settle(c->stage);
-	assert_true(client_take(c, WIRE_R_BREAK, &m));
-	wire_reader_init(&r, m.body, m.size);
-	assert_true(wire_get_r_break(&r, &reply));
-	free(m.body);
-	*id = reply.id;
-	return reply.error;
-}
-
-uint64_t must_set(struct client *c, struct wire_break b)
-{
-	uint64_t id;
-
-	assert_int_equal(set_break(c, b, &id), 0);
-	return id;
-}
 
 uint8_t byte_at(struct stage *st, pid_t pid, uint64_t at)
 {
@@ -75,11 +46,6 @@ void push_step(struct stage *st, pid_t tid, uint64_t pc)
 	settle(st);
 }
 
-struct client *with_tree(struct stage *st)
-{
-	return client_attached_as(st, (struct wire_attach){ .scope = COTRACE_TREE });
-}
-
 void lift(struct stage *st, pid_t tid)
 {
 	without_slots(st);
@@ -90,8 +56,5 @@ void lift(struct stage *st, pid_t tid)
 
 void thread(struct stage *st, pid_t tid)
 {
-	fake_push_child(st->kernel, PID, BACKEND_CLONE, tid);
-	settle(st);
-	fake_push_kind(st->kernel, tid, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_CLONE, tid);
 }

@@ -10,8 +10,6 @@
 #define TRAP 0xcc
 #define CHILD 200
 
-int set_break(struct client *c, struct wire_break b, uint64_t *id);
-uint64_t must_set(struct client *c, struct wire_break b);
 uint8_t byte_at(struct stage *st, pid_t pid, uint64_t at);
 /* What stands at the trap runs on in place: there is no memory for slots. */
 void without_slots(struct stage *st);
@@ -20,7 +18,6 @@ void map_slots(struct stage *st, pid_t tid, int64_t at);
 uint64_t pc_of(struct stage *st, pid_t tid);
 void push_hit(struct stage *st, pid_t tid, uint64_t at);
 void push_step(struct stage *st, pid_t tid, uint64_t pc);
-struct client *with_tree(struct stage *st);
 void lift(struct stage *st, pid_t tid);
 void thread(struct stage *st, pid_t tid);
 

@@ -13,7 +13,7 @@ static void ranges_take_as_many_registers_as_they_need(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT + 1, 7));
+	must_set(c, watch(AT + 1, 7));
 	assert_int_equal(armed(st, PID), 3);
 	assert_true(has(st, PID, AT + 1, 1) && has(st, PID, AT + 2, 2) && has(st, PID, AT + 4, 4));
 	assert_int_equal(error_of(c, watch(AT + 17, 2)), -ENOSPC);
@@ -26,9 +26,9 @@ static void equal_ones_share_and_the_last_owner_frees(void **state)
 {
 	struct stage *st = *state;
 	struct client *a = answered(st), *b = client_attached(st);
-	uint64_t id = id_of(a, watch(AT, 8));
+	uint64_t id = must_set(a, watch(AT, 8));
 
-	id_of(b, watch(AT, 8));
+	must_set(b, watch(AT, 8));
 	assert_int_equal(armed(st, PID), 1);
 	granted(a, CLEAR, clear, .id = id);
 	assert_int_equal(armed(st, PID), 1);
@@ -43,7 +43,7 @@ static void no_task_is_let_go_armed(void **state)
 	struct client *c = answered(st);
 
 	fake_add(st->kernel, PID, PID + 1)->attached = false;
-	id_of(c, watch(AT, 4));
+	must_set(c, watch(AT, 4));
 	client_close(c);
 	settle(st);
 	assert_false(fake_task(st->kernel, PID)->attached);
@@ -56,10 +56,8 @@ static void new_tasks_are_armed_before_they_run(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT, 4));
-	fake_push_child(st->kernel, PID, BACKEND_CLONE, PID + 1);
-	fake_push_kind(st->kernel, PID + 1, BACKEND_INTERRUPTED);
-	settle(st);
+	must_set(c, watch(AT, 4));
+	give_birth(st, PID, BACKEND_CLONE, PID + 1);
 	assert_true(runs(st, PID + 1));
 	assert_true(has(st, PID + 1, AT, 4));
 }
@@ -71,13 +69,11 @@ static void children_are_not_armed_unless_they_inherit(void **state)
 	struct wire_break b = watch(AT + 8, 8);
 
 	st->kernel->answers = true;
-	c = client_attached_as(st, (struct wire_attach){ .pid = PID, .scope = COTRACE_TREE });
-	id_of(c, watch(AT, 8));
+	c = with_tree(st);
+	must_set(c, watch(AT, 8));
 	b.flags = COTRACE_BREAK_INHERIT;
-	id_of(c, b);
-	fake_push_child(st->kernel, PID, BACKEND_FORK, 200);
-	fake_push_kind(st->kernel, 200, BACKEND_INTERRUPTED);
-	settle(st);
+	must_set(c, b);
+	give_birth(st, PID, BACKEND_FORK, 200);
 	assert_int_equal(armed(st, 200), 1);
 	assert_true(has(st, 200, AT + 8, 8));
 }
@@ -116,7 +112,7 @@ static void what_the_kernel_refuses_is_refused_and_nothing_stays(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT, 4));
+	must_set(c, watch(AT, 4));
 	fake_fail(st->kernel, FAKE_DEBUG_SET, -ENOSPC, 1);
 	assert_int_equal(error_of(c, watch(AT + 8, 4)), -ENOSPC);
 	assert_int_equal(armed(st, PID), 1);
@@ -130,11 +126,9 @@ static void a_later_refusal_is_told(void **state)
 	struct client *c = answered(st);
 	struct seen ev;
 
-	id_of(c, watch(AT, 4));
+	must_set(c, watch(AT, 4));
 	fake_fail(st->kernel, FAKE_DEBUG_SET, -ENOSPC, 1);
-	fake_push_child(st->kernel, PID, BACKEND_CLONE, PID + 1);
-	fake_push_kind(st->kernel, PID + 1, BACKEND_INTERRUPTED);
-	settle(st);
+	give_birth(st, PID, BACKEND_CLONE, PID + 1);
 	ev = expect(c, COTRACE_EVENT_REFUSED);
 	assert_int_equal(ev.refused.error, -ENOSPC);
 	assert_int_equal(ev.head.tid, PID + 1);
@@ -149,7 +143,7 @@ static void values_before_and_after_make_a_chain(void **state)
 	uint64_t id;
 
 	memcpy(fake_memory(st->kernel, PID), "\x07\0\0\0", 4);
-	id = id_of(c, watch(AT, 4));
+	id = must_set(c, watch(AT, 4));
 	for (uint32_t value = 8; value < 12; value++) {
 		hit(st, PID, BACKEND_TRAP_DEBUG, AT, value);
 		ev = expect(c, COTRACE_EVENT_WATCHPOINT);
@@ -165,9 +159,9 @@ static void one_instruction_is_one_event_for_each_watchpoint(void **state)
 	struct stage *st = *state;
 	struct client *a = answered(st), *b = client_attached(st);
 
-	id_of(a, watch(AT, 4));
-	id_of(a, watch(AT, 2));
-	id_of(b, watch(AT, 4));
+	must_set(a, watch(AT, 4));
+	must_set(a, watch(AT, 2));
+	must_set(b, watch(AT, 4));
 	hit(st, PID, BACKEND_TRAP_DEBUG, AT, 0x12345);
 	assert_int_equal(expect(a, COTRACE_EVENT_WATCHPOINT).watchpoint.after, 0x12345);
 	assert_int_equal(expect(a, COTRACE_EVENT_WATCHPOINT).watchpoint.after, 0x2345);
@@ -186,7 +180,7 @@ static void a_hit_by_an_unsaid_register_is_told_by_what_has_changed(void **state
 	uint64_t ids[2];
 
 	for (unsigned i = 0; i < 2; i++)
-		ids[i] = id_of(c, watch(AT + 8 * i, 4));
+		ids[i] = must_set(c, watch(AT + 8 * i, 4));
 	memcpy(fake_memory(st->kernel, PID) + 8, &value, sizeof value);
 	fake_push_unsaid(st->kernel, PID, 0x500);
 	settle(st);
@@ -248,8 +242,8 @@ static void a_hit_within_a_step_is_told_before_it(void **state)
 	struct stage *st = *state;
 	struct client *a = answered(st), *b = client_attached(st);
 
-	id_of(a, watch(AT, 4));
-	id_of(b, watch(AT, 4));
+	must_set(a, watch(AT, 4));
+	must_set(b, watch(AT, 4));
 	stop_task(a, PID);
 	settle(st);
 	expect(a, COTRACE_EVENT_STOP_DONE);
@@ -269,7 +263,7 @@ static void a_hit_found_at_another_stop_follows_it(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT, 4));
+	must_set(c, watch(AT, 4));
 	subscribe_signals(c, 1ull << (SIGUSR1 - 1), COTRACE_STOP);
 	fake_task(st->kernel, PID)->debug_hits = 1;
 	fake_push_signal(st->kernel, PID, SIGUSR1);
@@ -290,7 +284,7 @@ static void a_hardware_breakpoint_is_passed(void **state)
 		.kind = COTRACE_BREAK_HARDWARE, .mode = COTRACE_STOP, .pid = PID, .addr = 0x500
 	};
 
-	id_of(c, b);
+	must_set(c, b);
 	assert_int_equal(fake_task(st->kernel, PID)->debug[0].kind, BACKEND_DEBUG_EXECUTE);
 	fake_task(st->kernel, PID)->debug_hits = 1;
 	fake_push_trap(st->kernel, PID, BACKEND_TRAP_DEBUG, 0x500);
@@ -308,12 +302,12 @@ static void an_exec_clears_the_pool(void **state)
 	struct client *c = answered(st);
 
 	for (unsigned i = 0; i < 4; i++)
-		id_of(c, watch(AT + 8 * i, 8));
+		must_set(c, watch(AT + 8 * i, 8));
 	fake_push_exec(st->kernel, PID, PID);
 	settle(st);
 	assert_int_equal(armed(st, PID), 0);
 	for (unsigned i = 0; i < 4; i++)
-		id_of(c, watch(AT + 8 * i, 8));
+		must_set(c, watch(AT + 8 * i, 8));
 	assert_int_equal(armed(st, PID), 4);
 }
 

@@ -5,15 +5,6 @@
 
 #include "test/engine/watching.h"
 
-static unsigned seen_by_kernel(struct stage *st, pid_t tid)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
-		n += fake_task(st->kernel, tid)->kernel[i].kind != BACKEND_DEBUG_NONE;
-	return n;
-}
-
 static void the_kernel_writes(struct stage *st, pid_t tid, unsigned which, uint32_t value)
 {
 	memcpy(fake_memory(st->kernel, PID) + 8 * which, &value, sizeof value);
@@ -38,17 +29,17 @@ static void registers_that_are_left_are_for_the_kernel_the_oldest_first(void **s
 	uint64_t id[4];
 
 	for (unsigned i = 0; i < 4; i++) {
-		id[i] = id_of(c, watch(AT + 8 * i, 8));
-		assert_int_equal(seen_by_kernel(st, PID), expected[i]);
+		id[i] = must_set(c, watch(AT + 8 * i, 8));
+		assert_int_equal(armed_for_kernel(st, PID), expected[i]);
 	}
 	granted(c, CLEAR, clear, .id = id[0]);
-	assert_int_equal(seen_by_kernel(st, PID), 1);
+	assert_int_equal(armed_for_kernel(st, PID), 1);
 	assert_int_equal(fake_task(st->kernel, PID)->kernel[1].addr, AT + 8);
 	granted(c, CLEAR, clear, .id = id[1]);
-	assert_int_equal(seen_by_kernel(st, PID), 2);
+	assert_int_equal(armed_for_kernel(st, PID), 2);
 	client_close(c);
 	settle(st);
-	assert_int_equal(seen_by_kernel(st, PID), 0);
+	assert_int_equal(armed_for_kernel(st, PID), 0);
 }
 
 static void a_range_is_for_the_kernel_as_a_whole_or_not(void **state)
@@ -56,9 +47,9 @@ static void a_range_is_for_the_kernel_as_a_whole_or_not(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT + 1, 7));
+	must_set(c, watch(AT + 1, 7));
 	assert_int_equal(armed(st, PID), 3);
-	assert_int_equal(seen_by_kernel(st, PID), 0);
+	assert_int_equal(armed_for_kernel(st, PID), 0);
 }
 
 static void an_instruction_is_not_for_the_kernel(void **state)
@@ -66,11 +57,11 @@ static void an_instruction_is_not_for_the_kernel(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, (struct wire_break){ .kind = COTRACE_BREAK_HARDWARE,
-				      .mode = COTRACE_STOP,
-				      .pid = PID,
-				      .addr = 0x500 });
-	assert_int_equal(seen_by_kernel(st, PID), 0);
+	must_set(c, (struct wire_break){ .kind = COTRACE_BREAK_HARDWARE,
+					 .mode = COTRACE_STOP,
+					 .pid = PID,
+					 .addr = 0x500 });
+	assert_int_equal(armed_for_kernel(st, PID), 0);
 }
 
 static void what_the_kernel_writes_is_told_once_at_whatever_stop(void **state)
@@ -78,7 +69,7 @@ static void what_the_kernel_writes_is_told_once_at_whatever_stop(void **state)
 	struct stage *st = *state;
 	struct client *a = answered(st), *b = client_attached(st);
 
-	id_of(a, watch(AT, 8));
+	must_set(a, watch(AT, 8));
 	subscribe_signals(b, ~0ull, COTRACE_NOTE);
 	the_kernel_writes(st, PID, 0, 7);
 	fake_push_trap(st->kernel, PID, BACKEND_TRAP_KERNEL, 0x500);
@@ -107,7 +98,7 @@ static void the_programs_own_access_is_not_called_the_kernels(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT, 8));
+	must_set(c, watch(AT, 8));
 	the_kernel_writes(st, PID, 0, 7);
 	hit(st, PID, BACKEND_TRAP_DEBUG, AT, 8);
 	assert_int_equal(expect(c, COTRACE_EVENT_WATCHPOINT).flags, 0);
@@ -119,7 +110,7 @@ static void a_task_that_does_not_stop_by_itself_is_interrupted(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT, 8));
+	must_set(c, watch(AT, 8));
 	fake_forget_calls(st->kernel);
 	the_kernel_writes(st, PID, 0, 7);
 	fake_push_kind(st->kernel, PID, BACKEND_KERNEL_HIT);
@@ -135,7 +126,7 @@ static void a_task_is_let_go_from_where_no_signal_waits(void **state)
 	struct stage *st = *state;
 	struct client *c = answered(st);
 
-	id_of(c, watch(AT, 8));
+	must_set(c, watch(AT, 8));
 	subscribe_calls(c, COTRACE_EXIT, COTRACE_STOP);
 	settle(st);
 	fake_push_entry(st->kernel, PID, 0, 0);
@@ -163,8 +154,8 @@ static void without_the_right_to_it_the_program_is_watched_alone(void **state)
 	struct client *c = answered(st);
 
 	fake_fail(st->kernel, FAKE_KERNEL_SET, -EACCES, 100);
-	id_of(c, watch(AT, 8));
-	assert_int_equal(seen_by_kernel(st, PID), 0);
+	must_set(c, watch(AT, 8));
+	assert_int_equal(armed_for_kernel(st, PID), 0);
 	hit(st, PID, BACKEND_TRAP_DEBUG, AT, 8);
 	assert_int_equal(expect(c, COTRACE_EVENT_WATCHPOINT).watchpoint.after, 8);
 }

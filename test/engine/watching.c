@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test/engine/watching.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-void set(struct client *c, struct wire_break b)
-{
-	client_begin(c, WIRE_BREAK, 0);
-	wire_put_break(&c->writer, &b);
-	client_send(c, -1);
-	settle(c->stage);
-}
 
 struct wire_break watch(uint64_t at, uint32_t length)
 {
@@ -21,45 +12,23 @@ struct wire_break watch(uint64_t at, uint32_t length)
 				    .length = length };
 }
 
-bool is_answered(struct client *c, struct wire_r_break *reply)
-{
-	struct message m;
-	struct wire_reader r;
-
-	if (!client_take(c, WIRE_R_BREAK, &m))
-		return false;
-	wire_reader_init(&r, m.body, m.size);
-	assert_true(wire_get_r_break(&r, reply));
-	free(m.body);
-	return true;
-}
-
-int error_of(struct client *c, struct wire_break b)
-{
-	struct wire_r_break reply;
-
-	set(c, b);
-	assert_true(is_answered(c, &reply));
-	return reply.error;
-}
-
-uint64_t id_of(struct client *c, struct wire_break b)
-{
-	struct wire_r_break reply;
-
-	set(c, b);
-	assert_true(is_answered(c, &reply));
-	assert_int_equal(reply.error, 0);
-	return reply.id;
-}
-
-unsigned armed(struct stage *st, pid_t tid)
+static unsigned in_use(const struct backend_debug *registers)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < BACKEND_DEBUG_MAX; i++)
-		n += fake_task(st->kernel, tid)->debug[i].kind != BACKEND_DEBUG_NONE;
+		n += registers[i].kind != BACKEND_DEBUG_NONE;
 	return n;
+}
+
+unsigned armed(struct stage *st, pid_t tid)
+{
+	return in_use(fake_task(st->kernel, tid)->debug);
+}
+
+unsigned armed_for_kernel(struct stage *st, pid_t tid)
+{
+	return in_use(fake_task(st->kernel, tid)->kernel);
 }
 
 bool has(struct stage *st, pid_t tid, uint64_t addr, uint32_t length)

@@ -10,12 +10,9 @@
 /* Attached to a target whose tasks stop as soon as they are interrupted. */
 struct client *answered(struct stage *st);
 struct wire_break watch(uint64_t at, uint32_t length);
-void set(struct client *c, struct wire_break b);
-bool is_answered(struct client *c, struct wire_r_break *reply);
-int error_of(struct client *c, struct wire_break b);
-uint64_t id_of(struct client *c, struct wire_break b);
 /* Registers of a task. */
 unsigned armed(struct stage *st, pid_t tid);
+unsigned armed_for_kernel(struct stage *st, pid_t tid);
 bool has(struct stage *st, pid_t tid, uint64_t addr, uint32_t length);
 /* The write has been made: the register that has @addr has hit. */
 void hit(struct stage *st, pid_t tid, enum backend_trap trap, uint64_t addr, uint32_t value);
