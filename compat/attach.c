@@ -55,6 +55,9 @@ int attach_follow_options(struct covered *c)
 		r = subscribe_if(c, COTRACE_EVENT_SECCOMP, PTRACE_O_TRACESECCOMP, before, now);
 	if (r == 0 && (now ^ before) & PTRACE_O_TRACEEXIT)
 		r = cotrace_subscribe(c->s, COTRACE_EVENT_TASK_EXIT, end);
+	if (r == 0 && (now ^ before) & PTRACE_O_EXITKILL && c->tracer->p->in_tracer)
+		r = cotrace_set_close_action(c->s, now & PTRACE_O_EXITKILL ? COTRACE_CLOSE_KILL
+									   : COTRACE_CLOSE_RUN);
 	if (r == 0)
 		c->options = now;
 	return r;
@@ -85,7 +88,8 @@ static int open_session(struct cotrace **out, struct personality *p, pid_t pid)
 {
 	struct cotrace_options options = { .size = sizeof options,
 					   .flags = COTRACE_CHILD_FDS | COTRACE_CHILD_INHERITS };
-	int r = cotrace_attach_beside(out, p->anchor, pid, &options);
+	int r = p->anchor ? cotrace_attach_beside(out, p->anchor, pid, &options)
+			  : cotrace_attach(out, pid, &options);
 
 	if (r == 0)
 		r = subscribe(*out);
@@ -178,11 +182,25 @@ static int as_ptrace(int r)
 	return r == -ESRCH || r == -ENOMEM || r == 0 ? r : -EPERM;
 }
 
+/* The engine knows who opened a session, and forgets it when its tracer closes it. */
+static bool has_lent(const struct personality *p, pid_t pid)
+{
+	int n = cotrace_sessions(p->anchor, NULL, 0);
+	struct cotrace_session_info *v = n > 0 ? calloc((size_t)n, sizeof *v) : NULL;
+	bool lent = false;
+
+	if (v != NULL && (n = cotrace_sessions(p->anchor, v, (size_t)n)) > 0)
+		for (int i = 0; i < n; i++)
+			lent |= v[i].root_pid == pid && v[i].owner_pid == getpid();
+	free(v);
+	return lent;
+}
+
 int personality_lend(struct personality *p, const struct caller *c, struct cotrace **out,
 		     uint64_t *task)
 {
 	struct cotrace_task_info info;
-	int r = open_session(out, p, c->pid);
+	int r = has_lent(p, c->pid) ? -EPERM : open_session(out, p, c->pid);
 
 	if (r < 0)
 		return as_ptrace(r);

@@ -14,6 +14,17 @@
 
 /* ---- Reports ---- */
 
+/* The signal tells less than a wait, and something else where the process may be stopped. */
+static void as_signal(const struct tracee *t, siginfo_t *info)
+{
+	info->si_status &= 0x7f;
+	if (t->kind != STOP_GROUP && t->status >> 16 != PTRACE_EVENT_STOP)
+		return;
+	info->si_code = CLD_STOPPED;
+	if (!t->covered->job_stopped)
+		info->si_status = 0;
+}
+
 static void tell(struct tracee *t, bool traced, bool sigchld)
 {
 	struct personality *p = tracer_of(t)->p;
@@ -21,6 +32,8 @@ static void tell(struct tracee *t, bool traced, bool sigchld)
 
 	status_stop_info(&info, SIGCHLD, 0, t->tid, t->covered->uid);
 	status_to_siginfo(t->status, traced, &info);
+	if (traced)
+		as_signal(t, &info);
 	t->fresh = true;
 	p->host->changed(p->arg, tracer_of(t)->pid, sigchld, &info);
 }

@@ -17,7 +17,8 @@ struct personality {
 	void *arg;
 	int epoll;
 	struct cotrace *anchor; /* covers a process of our own: keeps one engine for all */
-	pid_t anchor_pid;	/* 0: none, @anchor covers nothing */
+	pid_t anchor_pid;	/* 0: none, @anchor covers nothing, or is NULL */
+	bool in_tracer;		/* it ends with its tracer, and its sessions do */
 	int signo;		/* that tells of events; 0: none */
 	struct list tracers;
 };

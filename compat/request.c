@@ -575,8 +575,11 @@ int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64
 		return attach_traceme(p, c);
 	if (request == PTRACE_ATTACH || request == PTRACE_SEIZE)
 		return attach(p, c, request == PTRACE_SEIZE, (pid_t)pid, addr, data);
-	personality_pump(p);
 	a.t = tracer != NULL ? tracee_by_tid(tracer, (pid_t)pid) : NULL;
+	if (a.t == NULL || a.t->state != TRACEE_STANDS || !request_only_looks(request)) {
+		personality_pump(p);
+		a.t = tracer != NULL ? tracee_by_tid(tracer, (pid_t)pid) : NULL;
+	}
 	if (a.t == NULL)
 		return request == PTRACE_INTERRUPT && is_unwaited(tracer, (pid_t)pid) ? 0 : -ESRCH;
 	if (a.t->owner == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "compat/status.h"
 
+#include <linux/ptrace.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -30,4 +31,24 @@ void status_stop_info(siginfo_t *info, int signo, int code, pid_t pid, uid_t uid
 	info->si_code = code;
 	info->si_pid = pid;
 	info->si_uid = uid;
+}
+
+/* <linux/ptrace.h> leaves this one to the architectures. */
+#define PTRACE_GETREGS 12
+
+bool request_only_looks(uint64_t request)
+{
+	switch (request) {
+	case PTRACE_PEEKTEXT:
+	case PTRACE_PEEKDATA:
+	case PTRACE_PEEKUSR:
+	case PTRACE_GETREGS:
+	case PTRACE_GETEVENTMSG:
+	case PTRACE_GETSIGINFO:
+	case PTRACE_GETREGSET:
+	case PTRACE_GET_SYSCALL_INFO:
+		return true;
+	default:
+		return false;
+	}
 }

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define STATUS_SYSGOOD 0x80
@@ -20,5 +21,8 @@ static inline int status_stopped(int signo, int event)
 void status_to_siginfo(int status, bool traced, siginfo_t *info);
 /* The siginfo_t of a stop that is no signal's: si_code is what PTRACE_GETSIGINFO shows. */
 void status_stop_info(siginfo_t *info, int signo, int code, pid_t pid, uid_t uid);
+
+/* What does no harm if the one that stands has just been killed: it need not be heard of first. */
+bool request_only_looks(uint64_t request);
 
 #endif

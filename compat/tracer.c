@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ptrace.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -100,12 +101,16 @@ bool personality_traces(const struct personality *p, pid_t tracer, pid_t pid)
 static void arm(const struct covered *c, int signo)
 {
 	int fd = cotrace_fd(c->s), flags = fcntl(fd, F_GETFL);
+	const struct f_owner_ex first_thread = { F_OWNER_TID, getpid() };
+	struct pollfd p = { fd, POLLIN, 0 };
 
 	if (signo) {
-		fcntl(fd, F_SETOWN, getpid());
+		fcntl(fd, F_SETOWN_EX, &first_thread);
 		fcntl(fd, F_SETSIG, signo);
 	}
 	fcntl(fd, F_SETFL, signo ? flags | O_ASYNC : flags & ~O_ASYNC);
+	if (signo && poll(&p, 1, 0) > 0) /* nothing tells of what came before */
+		kill(getpid(), signo);
 }
 
 struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)
@@ -213,11 +218,13 @@ int personality_new(struct personality **out, const struct host *host, void *arg
 		return -ENOMEM;
 	p->host = host;
 	p->arg = arg;
+	p->in_tracer = engine != 0;
 	list_init(&p->tracers);
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	r = p->epoll < 0 ? -errno
-	    : engine	 ? cotrace_open_engine(&p->anchor, engine)
-			 : drop_anchor(p);
+	r = p->epoll < 0 ? -errno : engine ? 0 : drop_anchor(p);
+	if (engine &&
+	    r == 0) /* it may serve another user, or be gone: then each comes to its own */
+		cotrace_open_engine(&p->anchor, engine);
 	if (r < 0) {
 		fd_close(p->epoll);
 		free(p);

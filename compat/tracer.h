@@ -46,8 +46,9 @@ struct host {
 };
 
 /*
- * @host must outlive it. @engine: its tracees come to this one, for as long as it is there; 0:
- * to one that it starts and keeps. Returns 0 or -errno.
+ * @host must outlive it. @engine: 0 where tracers are other processes: it starts one, and keeps
+ * it. In the process of the only tracer: the engine to which its tracees come, for as long as
+ * that is there. Returns 0 or -errno.
  */
 int personality_new(struct personality **out, const struct host *host, void *arg, pid_t engine);
 pid_t personality_engine(const struct personality *p);
@@ -57,7 +58,7 @@ void personality_free(struct personality *p);
 /* An epoll fd, borrowed: readable when personality_pump() has work. */
 int personality_fd(const struct personality *p);
 void personality_pump(struct personality *p);
-/* From now on this process gets @signo when there may be work; 0: no more. */
+/* From now on the first thread of this process gets @signo when there may be work; 0: no more. */
 void personality_signal(struct personality *p, int signo);
 /*
  * To be called before sleeping until that fd is readable: takes what comes within some

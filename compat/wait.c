@@ -211,7 +211,8 @@ static bool hear_of_stops(struct personality *p, const struct tracer *tracer)
 static void hear_expected(struct personality *p, const struct tracer *tracer,
 			  const struct wait_query *q)
 {
-	if (hear_of_ends(tracer, q))
+	/* Who hosts us in the tracer asks the kernel about its children. */
+	if (!p->in_tracer && hear_of_ends(tracer, q))
 		personality_pump(p);
 	while (hear_of_stops(p, tracer))
 		personality_pump(p);

@@ -19,6 +19,7 @@ typedef sighandler_t signal_function(int signo, sighandler_t handler);
 
 static sigaction_function *real_sigaction;
 static signal_function *real_signal;
+static unsigned looks; /* how often on_event() has run */
 
 static int set_action(int signo, const struct sigaction *act, struct sigaction *old)
 {
@@ -37,24 +38,24 @@ static bool has_handler(void)
 
 static void on_event(int signo)
 {
-	int saved = errno;
 	struct visit v;
 
 	(void)signo;
+	looks++;
 	visit_begin(&v);
 	state_take_tracees();
 	if (state->personality != NULL)
 		personality_pump(state->personality);
 	visit_end(&v);
-	errno = saved;
 }
 
 static void arm(int fd, bool on)
 {
+	const struct f_owner_ex owner = { F_OWNER_TID, state->pid };
 	int flags = fcntl(fd, F_GETFL);
 
 	if (on) {
-		fcntl(fd, F_SETOWN, state->pid);
+		fcntl(fd, F_SETOWN_EX, &owner);
 		fcntl(fd, F_SETSIG, SIGRTMAX);
 	}
 	fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC);
@@ -79,6 +80,12 @@ static void set_async(bool on)
 void child_signal_init(void)
 {
 	state->handles_sigchld = has_handler();
+}
+
+void child_signal_renew(void)
+{
+	if (state->async)
+		personality_signal(state->personality, SIGRTMAX);
 }
 
 void child_signal_follow(const struct visit *v)
@@ -106,7 +113,31 @@ void child_signal_send(const void *info)
 	if (act.sa_flags & SA_NOCLDSTOP && i->si_code != CLD_EXITED && i->si_code != CLD_KILLED &&
 	    i->si_code != CLD_DUMPED)
 		return;
-	raw_call(SYS_rt_sigqueueinfo, (uint64_t)state->pid, SIGCHLD, (uintptr_t)info, 0, 0, 0);
+	/* Only the first thread may say what the kernel says. */
+	if (raw_call(SYS_rt_sigqueueinfo, (uint64_t)state->pid, SIGCHLD, (uintptr_t)info, 0, 0, 0) <
+	    0)
+		kill(state->pid, SIGCHLD);
+}
+
+/* ---- Calls that our signal ends, where the program's SIGCHLD is to be what ends them ---- */
+
+PRELOAD_EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info,
+				const struct timespec *timeout)
+{
+	unsigned before;
+	long r;
+
+	do {
+		before = looks;
+		r = raw_call(SYS_rt_sigtimedwait, (uintptr_t)set, (uintptr_t)info,
+			     (uintptr_t)timeout, sizeof(uint64_t), 0, 0);
+	} while (r == -EINTR && looks != before);
+	return (int)raw_result(r);
+}
+
+PRELOAD_EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	return sigtimedwait(set, info, NULL);
 }
 
 /* ---- When the program changes what it does about it ---- */
@@ -115,7 +146,9 @@ static void follow_action(int signo)
 {
 	struct visit v;
 
-	if (signo != SIGCHLD || state == NULL || state->owner != OWNER_OURS || state_inside())
+	/* A vfork child has signals of its own. */
+	if (signo != SIGCHLD || state == NULL || state->owner != OWNER_OURS || state_inside() ||
+	    !state_is_of_caller())
 		return;
 	visit_begin(&v);
 	state->handles_sigchld = has_handler();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a program starts. A tool's children are what it traces: the library goes into those
- * only that trace themselves. Everything else has it, so that it gets to where it is needed.
- * Nothing here changes anything: the caller may be a vfork child.
+ * What a program starts. A tool's children are what it traces: they do not have the library, and
+ * make no system call here that the tool would see. Everything else has it, so that it gets to
+ * where it is needed. Nothing here changes anything: the caller may be a vfork child.
  */
 #include <alloca.h>
 #include <dlfcn.h>
@@ -22,13 +22,9 @@
 
 static bool wants_library(const char *path)
 {
-	enum program_kind kind;
 	const char *why;
 
-	if (state == NULL)
-		return false;
-	kind = program_look(path, &why);
-	return kind == PROGRAM_TRACES || (kind == PROGRAM_PLAIN && !program_traces);
+	return state != NULL && !program_is_tool && program_look(path, &why) != PROGRAM_ALONE;
 }
 
 static size_t length_of(char *const v[])
@@ -79,8 +75,7 @@ static void before_exec(void)
 {
 	struct visit v;
 
-	if (state == NULL || !state->async ||
-	    state->pid != (pid_t)raw_call(SYS_getpid, 0, 0, 0, 0, 0, 0))
+	if (state == NULL || !state->async || !state_is_of_caller())
 		return;
 	visit_begin(&v);
 	child_signal_off();

@@ -13,9 +13,12 @@
 #define COMPAT_PRELOAD_PRELOAD_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 #include "base/list.h"
 #include "compat/hosted.h"
@@ -56,6 +59,8 @@ struct state {
 extern struct state *state;
 /* The program, or a library of its, can call ptrace(). */
 extern bool program_traces;
+/* It is made for that: the program itself calls it. */
+extern bool program_is_tool;
 /* Where this library is, as in LD_PRELOAD. */
 extern const char *library_path;
 
@@ -72,14 +77,19 @@ uint64_t raw_mask(uint64_t mask);
 struct visit {
 	struct caller caller;
 	uint64_t mask; /* signals that the program blocks */
+	int error;     /* its errno, which success leaves alone */
 };
 
 /* Whether a call of the program's is ours to answer. Claims the process if nobody has. */
 bool state_is_ours(void);
+/* False in a vfork child, whose memory is its parent's. Makes a system call. */
+bool state_is_of_caller(void);
 /* The library itself is at work, in this thread. */
 bool state_inside(void);
 void visit_begin(struct visit *v);
 void visit_end(const struct visit *v);
+/* This thread makes requests of ptrace(). */
+void visit_traces(void);
 /* In the middle of one: lets others in, and back. Signals stay blocked. */
 void visit_pause(const struct visit *v);
 void visit_go_on(const struct visit *v);
@@ -94,12 +104,20 @@ bool fd_is_ours(int fd);
 int fd_hide(int fd);
 void fds_close_all(void);
 
+/* ---- own.c: memory of the program's. 0; -EFAULT ---- */
+int own_read(uint64_t addr, void *buf, size_t size);
+int own_write(uint64_t addr, const void *buf, size_t size);
+
 /* ---- wait.c ---- */
+/* As the system call; the C library's waitid() tells nothing of resources. */
+long wait_by_id(idtype_t type, id_t id, siginfo_t *info, int options, struct rusage *usage);
 /* Threads that wait are to look again. */
 void waiters_wake(void);
 
 /* ---- child_signal.c ---- */
 void child_signal_init(void);
+/* There is a personality now. */
+void child_signal_renew(void);
 /* At the end of a visit: whether events are to interrupt the program from now on. */
 void child_signal_follow(const struct visit *v);
 /* As the kernel does, for a report. */

@@ -17,9 +17,7 @@ struct file {
 	const uint8_t *at;
 	size_t size;
 	/* Of its dynamic section, or NULL. */
-	const ElfW(Sym) * symbols;
 	const char *names;
-	const uint32_t *hash;
 	size_t names_size;
 };
 
@@ -75,14 +73,10 @@ static const ElfW(Dyn) * find_dynamic(struct file *f, size_t *count)
 
 	*count = dyn != NULL ? p->p_filesz / sizeof *dyn : 0;
 	for (size_t i = 0; i < *count; i++) {
-		if (dyn[i].d_tag == DT_SYMTAB)
-			f->symbols = at_address(f, dyn[i].d_un.d_ptr, sizeof *f->symbols);
 		if (dyn[i].d_tag == DT_STRTAB)
 			f->names = at_address(f, dyn[i].d_un.d_ptr, 1);
 		if (dyn[i].d_tag == DT_STRSZ)
 			f->names_size = dyn[i].d_un.d_val;
-		if (dyn[i].d_tag == DT_GNU_HASH)
-			f->hash = at_address(f, dyn[i].d_un.d_ptr, 4 * sizeof *f->hash);
 	}
 	if (f->names != NULL && (const uint8_t *)f->names + f->names_size > f->at + f->size)
 		f->names = NULL;
@@ -108,22 +102,6 @@ static bool has_sanitizer(const struct file *f, const ElfW(Dyn) * dyn, size_t co
 			if (dyn[i].d_tag == DT_NEEDED &&
 			    is_named(f, dyn[i].d_un.d_val, names[n], false))
 				return true;
-	return false;
-}
-
-/* Imports come first among the symbols: as far as the hash table of the others begins. */
-static bool imports_ptrace(const struct file *f)
-{
-	if (f->symbols == NULL || f->hash == NULL)
-		return false;
-	for (uint32_t i = 1; i < f->hash[1]; i++) {
-		const ElfW(Sym) *s = f->symbols + i;
-
-		if ((const uint8_t *)(s + 1) > f->at + f->size)
-			return false;
-		if (is_named(f, s->st_name, "ptrace", true))
-			return true;
-	}
 	return false;
 }
 
@@ -155,7 +133,7 @@ static enum program_kind look_at_elf(struct file *f, const char **why)
 	if (has_sanitizer(f, dyn, count))
 		return PROGRAM_ALONE;
 	*why = NULL;
-	return imports_ptrace(f) ? PROGRAM_TRACES : PROGRAM_PLAIN;
+	return PROGRAM_FIT;
 }
 
 /* The interpreter of a script. False: it is none. */

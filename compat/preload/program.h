@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a library can be preloaded into a program, and whether that is of use. */
+/* Whether a library can be preloaded into a program. */
 #ifndef COMPAT_PRELOAD_PROGRAM_H
 #define COMPAT_PRELOAD_PROGRAM_H
 
 enum program_kind {
 	PROGRAM_ALONE, /* nothing can be preloaded into it */
-	PROGRAM_PLAIN,
-	PROGRAM_TRACES /* it calls ptrace() */
+	PROGRAM_FIT
 };
 
 /*

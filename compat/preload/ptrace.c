@@ -54,6 +54,7 @@ static long ask(uint64_t request, int64_t pid, uint64_t addr, uint64_t data)
 	if (is_for_others(request) || !state_is_ours())
 		return raw_call(SYS_ptrace, request, (uint64_t)pid, addr, data, 0, 0);
 	visit_begin(&v);
+	visit_traces();
 	r = carry_out(&v, request, pid, addr, data);
 	visit_end(&v);
 	return r;
@@ -140,6 +141,9 @@ long preload_syscall(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, ui
 		return tgkill((pid_t)a, (pid_t)b, (int)c);
 	case SYS_wait4:
 		return wait4((pid_t)a, (int *)(uintptr_t)b, (int)c, (struct rusage *)(uintptr_t)d);
+	case SYS_waitid:
+		return raw_result(wait_by_id((idtype_t)a, (id_t)b, (siginfo_t *)(uintptr_t)c,
+					     (int)d, (struct rusage *)(uintptr_t)e));
 	case SYS_close:
 		return close((int)a);
 	default:

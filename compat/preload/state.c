@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #include "compat/supervise/pass.h"
 
 struct state *state;
-bool program_traces;
+bool program_traces, program_is_tool;
 const char *library_path;
 
 /* Depth of visits of this thread; and its tid, as long as it is in the process @of. */
@@ -28,6 +29,11 @@ static __thread struct {
 bool state_inside(void)
 {
 	return self.inside > 0;
+}
+
+bool state_is_of_caller(void)
+{
+	return state->pid == (pid_t)raw_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
 /* ---- Visits ---- */
@@ -53,6 +59,7 @@ static void begin_process(void)
 
 void visit_begin(struct visit *v)
 {
+	v->error = errno;
 	v->mask = raw_mask(~0ull);
 	lock();
 	if (state->pid == 0)
@@ -64,11 +71,32 @@ void visit_begin(struct visit *v)
 	v->caller = (struct caller){ self.tid, state->pid, false };
 }
 
+/* Whoever traces ends as a tracer with its thread: the key is set in those that have. */
+static pthread_key_t thread_end;
+
+static void thread_ended(void *arg)
+{
+	struct visit v;
+
+	(void)arg;
+	visit_begin(&v);
+	if (state->personality != NULL && v.caller.tid != v.caller.pid)
+		personality_tracer_gone(state->personality, v.caller.pid, v.caller.tid);
+	visit_end(&v);
+}
+
+void visit_traces(void)
+{
+	if (!__libc_single_threaded && pthread_getspecific(thread_end) == NULL)
+		pthread_setspecific(thread_end, state);
+}
+
 void visit_end(const struct visit *v)
 {
 	child_signal_follow(v);
 	unlock();
 	raw_mask(v->mask);
+	errno = v->error;
 }
 
 void visit_pause(const struct visit *v)
@@ -128,33 +156,19 @@ bool state_is_ours(void)
 
 /* ---- The personality ---- */
 
-/* Callers are this process: what they point to is there, or their mistake. */
-static int check(uint64_t addr, size_t size)
-{
-	return addr < 4096 || addr + size > 1ull << 47 ? -EFAULT : 0;
-}
-
 static int read_caller(void *arg, const struct caller *c, uint64_t addr, void *buf, size_t size)
 {
-	int r = check(addr, size);
-
 	(void)arg;
 	(void)c;
-	if (r == 0)
-		memcpy(buf, (const void *)(uintptr_t)addr, size);
-	return r;
+	return own_read(addr, buf, size);
 }
 
 static int write_caller(void *arg, const struct caller *c, uint64_t addr, const void *buf,
 			size_t size)
 {
-	int r = check(addr, size);
-
 	(void)arg;
 	(void)c;
-	if (r == 0)
-		memcpy((void *)(uintptr_t)addr, buf, size);
-	return r;
+	return own_write(addr, buf, size);
 }
 
 static void changed(void *arg, pid_t tracer, bool sigchld, const void *info)
@@ -171,8 +185,11 @@ int state_personality(struct personality **out)
 	static const struct host host = { read_caller, write_caller, changed };
 	int r = 0;
 
-	if (state->personality == NULL)
+	if (state->personality == NULL) {
 		r = personality_new(&state->personality, &host, NULL, state->engine);
+		if (r == 0)
+			child_signal_renew();
+	}
 	*out = state->personality;
 	return r;
 }
@@ -200,6 +217,27 @@ void state_take_tracees(void)
 		else if (r != -EAGAIN)
 			state->control = fd_close(state->control);
 	}
+}
+
+/* ---- At its end ---- */
+
+/* A tracer that is killed cannot do that: its sessions just end. */
+__attribute__((destructor)) static void let_go(void)
+{
+	struct visit v;
+
+	if (state == NULL || state->personality == NULL || state_inside() || !state_is_of_caller())
+		return;
+	visit_begin(&v);
+	personality_tracer_gone(state->personality, v.caller.pid, 0);
+	visit_end(&v);
+}
+
+PRELOAD_EXPORT void _exit(int status)
+{
+	let_go();
+	for (;;)
+		raw_call(SYS_exit_group, (uint64_t)status, 0, 0, 0, 0, 0);
 }
 
 /* ---- At the start of the program ---- */
@@ -238,8 +276,10 @@ static int look_at_object(struct dl_phdr_info *object, size_t size, void *arg)
 {
 	struct imports in = { 0 };
 
+	bool *first = arg, is_program = *first;
+
 	(void)size;
-	(void)arg;
+	*first = false;
 	if (is_system(object->dlpi_name))
 		return 0;
 	for (unsigned i = 0; i < object->dlpi_phnum; i++)
@@ -250,8 +290,10 @@ static int look_at_object(struct dl_phdr_info *object, size_t size, void *arg)
 	if (in.symbols == NULL || in.names == NULL || in.hash == NULL)
 		return 0;
 	for (uint32_t i = 1; i < in.hash[1]; i++)
-		if (strcmp(in.names + in.symbols[i].st_name, "ptrace") == 0)
+		if (strcmp(in.names + in.symbols[i].st_name, "ptrace") == 0) {
+			program_is_tool = is_program;
 			return 1;
+		}
 	return 0;
 }
 
@@ -275,6 +317,7 @@ static void leave_environment(void)
 
 __attribute__((constructor)) static void start(void)
 {
+	bool first = true;
 	Dl_info info;
 
 	if (dladdr((void *)(uintptr_t)start, &info) == 0)
@@ -287,7 +330,8 @@ __attribute__((constructor)) static void start(void)
 		state = NULL;
 		return;
 	}
-	program_traces = dl_iterate_phdr(look_at_object, NULL) != 0;
+	pthread_key_create(&thread_end, thread_ended);
+	program_traces = dl_iterate_phdr(look_at_object, &first) != 0;
 	if (program_traces)
 		state_is_ours();
 }

@@ -17,12 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "compat/preload/preload.h"
 #include "compat/supervise/query.h"
 
 #define BIT(signo) (1ull << ((signo)-1))
 /* Between looks at children of whom no signal may tell. */
+#define LATE_NS (50 * CLOCK_MS)
 enum { LOOK_MS = 1000, LOOK_OFTEN_MS = 20 };
 
 /* A thread that sleeps. */
@@ -65,13 +67,15 @@ static long to_kernel(const struct wait *w, bool past)
 }
 
 /* The child of which the kernel has something to tell now; 0: none; -ECHILD. */
-static long peek_kernel(const struct wait *w)
+static long peek_kernel(const struct wait *w, bool *ended)
 {
 	const struct wait_query *q = &w->how.query;
 	siginfo_t info = { 0 };
 	long r = raw_past(SYS_waitid, (uint64_t)q->idtype, (uint64_t)q->id, (uintptr_t)&info,
 			  (uint64_t)(q->options | WNOHANG | WNOWAIT), 0);
 
+	*ended = info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
+		 info.si_code == CLD_DUMPED;
 	return r < 0 ? r : info.si_pid;
 }
 
@@ -95,34 +99,26 @@ static bool take_kernels(struct wait *w, pid_t pid)
 	return w->result != 0 || waitid;
 }
 
-/*
- * True: w->result is the answer. An ended tracee that is a child, too, is told by the personality
- * when all of it has been told.
- */
-static bool ask_kernel(struct wait *w, bool nobody)
+/* True: w->result is the answer. *late: a tracee has ended, of which the event is on its way. */
+static bool ask_kernel(struct wait *w, bool nobody, bool *late)
 {
-	long r = peek_kernel(w);
+	bool ended;
+	long r = peek_kernel(w, &ended);
+	bool tracee = r > 0 && is_tracee((pid_t)r);
 
-	w->often = false;
-	if (r > 0 && is_tracee((pid_t)r)) {
-		w->often = true;
+	*late = tracee && ended;
+	w->often = tracee;
+	if (tracee)
 		return false;
-	}
 	if (r > 0)
 		return take_kernels(w, (pid_t)r);
-	w->result = r;
-	return r < 0 && nobody;
+	if (r == 0 || !nobody)
+		return false;
+	w->result = to_kernel(w, true); /* it fails in its own way */
+	return true;
 }
 
 /* ---- Answers ---- */
-
-static int write_to(uint64_t addr, const void *bytes, size_t size)
-{
-	if (addr < 4096)
-		return -EFAULT;
-	memcpy((void *)(uintptr_t)addr, bytes, size);
-	return 0;
-}
 
 static int store(const struct wait_call *how, const struct wait_result *r)
 {
@@ -131,37 +127,97 @@ static int store(const struct wait_call *how, const struct wait_result *r)
 	int e = 0;
 
 	if (r != NULL && how->status != 0)
-		e = write_to(how->status, &r->status, sizeof r->status);
+		e = own_write(how->status, &r->status, sizeof r->status);
 	if (e == 0 && r != NULL && how->usage != 0)
-		e = write_to(how->usage, usage, wait_call_usage(usage, &r->usage, false));
+		e = own_write(how->usage, usage, wait_call_usage(usage, &r->usage, false));
 	wait_call_siginfo(pieces, r, false);
 	for (int i = 0; i < 2 && e == 0 && how->info != 0; i++)
-		e = write_to(how->info + pieces[i].offset, pieces[i].v, pieces[i].size);
+		e = own_write(how->info + pieces[i].offset, pieces[i].v, pieces[i].size);
 	return e;
 }
 
+/* Of tracees. True: w->result. */
+static bool ask_personality(struct wait *w, enum wait_answer *a)
+{
+	struct wait_result found;
+	int e;
+
+	*a = WAIT_NOBODY;
+	if (state->personality == NULL)
+		return false;
+	*a = personality_wait(state->personality, &w->visit.caller, &w->how.query, &found);
+	if (*a == WAIT_KERNEL)
+		w->result = to_kernel(w, true);
+	if (*a != WAIT_FOUND)
+		return *a == WAIT_KERNEL;
+	e = store(&w->how, &found);
+	w->result = e < 0 ? e : wait_call_value(&w->how, &found);
+	return true;
+}
+
 /* What there is now. True: w->result. */
+static bool look_once(struct wait *w, bool *late)
+{
+	enum wait_answer a;
+
+	*late = false;
+	state_take_tracees();
+	if (state->personality != NULL)
+		personality_pump(state->personality);
+	return ask_personality(w, &a) || ask_kernel(w, a == WAIT_NOBODY, late);
+}
+
+/*
+ * The engine reaps before it tells. Who was called by the kernel's SIGCHLD and finds nothing would
+ * not look again.
+ */
 static bool look(struct wait *w)
 {
-	enum wait_answer a = WAIT_NOBODY;
-	struct wait_result found;
+	uint64_t until = 0;
+	bool late;
 
-	state_take_tracees();
-	if (state->personality != NULL) {
-		personality_pump(state->personality);
-		a = personality_wait(state->personality, &w->visit.caller, &w->how.query, &found);
-	}
-	if (a == WAIT_FOUND) {
-		int e = store(&w->how, &found);
+	for (;;) {
+		struct pollfd p;
 
-		w->result = e < 0 ? e : wait_call_value(&w->how, &found);
-		return true;
+		if (look_once(w, &late))
+			return true;
+		if (!late || (until && clock_now_ns() > until))
+			return false;
+		if (!until)
+			until = clock_now_ns() + LATE_NS;
+		p = (struct pollfd){ personality_fd(state->personality), POLLIN, 0 };
+		poll(&p, 1, LOOK_OFTEN_MS);
 	}
-	if (a == WAIT_KERNEL) {
-		w->result = to_kernel(w, true);
+}
+
+/*
+ * The short way to what most waits find. True: w->result. Who asks again and again without
+ * blocking gets only that, for a moment, as long as nothing but time can have told it of more.
+ */
+static bool look_first(struct wait *w)
+{
+	static uint64_t complete_ns; /* when everything was looked at last */
+	enum wait_answer a;
+	uint64_t now;
+
+	if (ask_personality(w, &a))
 		return true;
+	if (a != WAIT_NOTHING)
+		return false;
+	if (wait_call_blocks(&w->how))
+		return personality_linger(state->personality) && ask_personality(w, &a);
+	now = clock_now_ns();
+	if (state->async || now - complete_ns > CLOCK_MS) {
+		complete_ns = now;
+		return false;
 	}
-	return ask_kernel(w, a == WAIT_NOBODY);
+	personality_pump(state->personality);
+	if (ask_personality(w, &a))
+		return true;
+	if (a != WAIT_NOTHING || w->how.again)
+		return false;
+	w->result = store(&w->how, NULL);
+	return true;
 }
 
 /* ---- Sleeping ---- */
@@ -240,6 +296,8 @@ static void sleep_until_change(struct wait *w, int wake)
 
 static long wait_until_found(struct wait *w, struct waiter *waiter)
 {
+	if (look_first(w))
+		return w->result;
 	for (;;) {
 		uint64_t drained;
 
@@ -324,12 +382,18 @@ PRELOAD_EXPORT pid_t wait4(pid_t pid, int *status, int options, struct rusage *u
 	return (pid_t)raw_result(wait_for(&w));
 }
 
-PRELOAD_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+long wait_by_id(idtype_t type, id_t id, siginfo_t *info, int options, struct rusage *usage)
 {
 	struct wait w = { .call = CALL_WAITID,
-			  .args = { (uint64_t)type, id, (uintptr_t)info, (uint64_t)options } };
+			  .args = { (uint64_t)type, id, (uintptr_t)info, (uint64_t)options,
+				    (uintptr_t)usage } };
 
-	return (int)raw_result(wait_for(&w));
+	return wait_for(&w);
+}
+
+PRELOAD_EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	return (int)raw_result(wait_by_id(type, id, info, options, NULL));
 }
 
 PRELOAD_EXPORT pid_t waitpid(pid_t pid, int *status, int options)
