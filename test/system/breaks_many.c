@@ -18,12 +18,13 @@ struct field {
 	unsigned hits[AT_ONCE];
 };
 
-static void field_start(struct field *f, const char *program, unsigned rounds)
+/* @mode may be NULL; see test/targets/field.c. */
+static void field_start(struct field *f, const char *program, unsigned rounds, const char *mode)
 {
 	char line[80], number[16];
 
 	snprintf(number, sizeof number, "%u", rounds);
-	target_start(&f->t, TARGET_ARGS(program, "3", number));
+	target_start(&f->t, TARGET_ARGS(program, "3", number, mode));
 	target_line(&f->t, line, sizeof line);
 	CHECK(strncmp(line, "ready ", 6) == 0);
 	f->at = strtoull(line + 6, NULL, 16);
@@ -87,7 +88,7 @@ static void many_exactly(const char *program, unsigned rounds)
 	char line[40];
 	struct cotrace *s;
 
-	field_start(&f, program, rounds);
+	field_start(&f, program, rounds, NULL);
 	s = attached(f.t.pid, NULL);
 	for (unsigned round = 0; round < rounds; round++) {
 		plant(s, &f, round, AT_ONCE);
@@ -119,16 +120,16 @@ TEST(scratch_memory_is_used_again_in_a_32_bit_program, .timeout_s = 200)
 }
 
 /* The program checks what comes of each pass. */
-TEST(breakpoints_come_and_go_beneath_threads_that_run_through_them, .timeout_s = 300)
+static void many_come_and_go(const char *mode, unsigned rounds)
 {
-	const unsigned some = AT_ONCE / 4, rounds = test_rounds(24, 288);
+	const unsigned some = AT_ONCE / 4;
 	struct cotrace_event ev = EVENT_NULL;
 	static struct field f;
 	char line[80];
 	struct cotrace *s;
 	int r;
 
-	field_start(&f, "field", 0);
+	field_start(&f, "field", 0, mode);
 	s = attached(f.t.pid, NULL);
 	for (unsigned round = 0; round < rounds; round++) {
 		plant(s, &f, round, some);
@@ -146,4 +147,14 @@ TEST(breakpoints_come_and_go_beneath_threads_that_run_through_them, .timeout_s =
 	test_note("%s times", line);
 	target_ends_well(&f.t, 5000);
 	cotrace_close(s);
+}
+
+TEST(breakpoints_come_and_go_beneath_threads_that_run_through_them, .timeout_s = 300)
+{
+	many_come_and_go(NULL, test_rounds(24, 288));
+}
+
+TEST(breakpoints_come_and_go_beneath_signals_and_children_of_vfork, .timeout_s = 300)
+{
+	many_come_and_go("beset", test_rounds(24, 288));
 }
