@@ -62,12 +62,27 @@ static void inject(struct tracee *t, int signo)
 
 	if (signo == 0 || t->kind == STOP_SIGNAL || t->kind == STOP_EVENT)
 		return;
-	if (t->kind == STOP_TRAP && signo != SIGKILL)
+	if (t->kind == STOP_TRAP)
 		t->injected = signo;
 	if (t->kind == STOP_CALL)
 		t->given = signo;
 	if (cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, info) < 0)
 		cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, NULL);
+}
+
+/*
+ * A stop ends by being killed, and that of its exit may follow at once: whoever then goes on
+ * answers the wrong one. False: @signo is none that kills here.
+ */
+static bool kill_at_stop(struct tracee *t, int signo)
+{
+	if (signo != SIGKILL || t->kind == STOP_EVENT || t->kind == STOP_GROUP)
+		return false;
+	t->due = 0;
+	t->event_open = false;
+	t->state = TRACEE_RUNS;
+	cotrace_signal(t->covered->s, t->task, COTRACE_ONE, signo, NULL);
+	return true;
 }
 
 static int answer(struct tracee *t, bool decides, const struct cotrace_verdict *v)
@@ -193,6 +208,8 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 	}
 	if (r < 0)
 		return r;
+	if (kill_at_stop(t, signo))
+		return 0;
 	user_move(t);
 	inject(t, signo);
 	decides = verdict_of(t, signo, &v);
@@ -226,7 +243,9 @@ int resume_detach(struct tracee *t, int signo)
 	struct cotrace_verdict v;
 	bool decides;
 
-	if (t->kind == STOP_TRAP || t->kind == STOP_CALL)
+	if (kill_at_stop(t, signo))
+		signo = 0;
+	else if (t->kind == STOP_TRAP || t->kind == STOP_CALL)
 		inject(t, signo);
 	decides = verdict_of(t, signo, &v);
 	if (t->kind == STOP_GROUP && signo == 0)

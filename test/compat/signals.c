@@ -342,6 +342,53 @@ FACTS(a_kill_ends_every_stop)
 	}
 }
 
+static void call_and_fork(void)
+{
+	for (;;) {
+		syscall(SYS_getppid);
+		raise(SIGUSR1);
+		if (fork() == 0)
+			_exit(0);
+	}
+}
+
+static void kill_at(const char *stop, pid_t pid, int how)
+{
+	int status;
+
+	say("%s", stop);
+	status = resume(how, pid, SIGKILL);
+	tell_message(pid, NULL);
+	while (status != -1 && WIFSTOPPED(status))
+		status = resume(how, pid, 0);
+}
+
+/* The exit of one that is killed is told, too. */
+FACTS(a_kill_is_given_at_every_stop)
+{
+	unsigned options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXIT;
+	pid_t pid;
+
+	for (int i = 0; i < 2; i++) {
+		int how = i ? PTRACE_SYSCALL : PTRACE_CONT;
+
+		pid = traced("child", call_and_fork, options);
+		until_entry(pid, SYS_getppid, PTRACE_SYSCALL);
+		kill_at("entry", pid, how);
+		pid = traced("child", call_and_fork, options);
+		until_entry(pid, SYS_getppid, PTRACE_SYSCALL);
+		resume(PTRACE_SYSCALL, pid, 0);
+		kill_at("exit", pid, how);
+		pid = traced("child", call_and_fork, options);
+		resume(PTRACE_CONT, pid, 0);
+		kill_at("signal", pid, how);
+		pid = traced("child", call_and_fork, options);
+		until_entry(pid, SYS_getppid, PTRACE_SYSCALL);
+		resume(PTRACE_SINGLESTEP, pid, 0);
+		kill_at("step", pid, how);
+	}
+}
+
 FACTS(the_kill_request)
 {
 	pid_t pid = traced("child", idle, 0);
