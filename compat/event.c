@@ -222,7 +222,7 @@ static void exit_event(struct tracee *t, const struct cotrace_event *ev)
 		broken_exit_event(t, ev);
 		return;
 	}
-	t->exec_exit = t->emulated = false;
+	t->exec_exit = t->emulated = t->at_end = false;
 	if (t->mode == MODE_CALL && !emulated) {
 		t->due |= trap ? DUE_TRAP : 0;
 		report_call(t, ev, PTRACE_EVENTMSG_SYSCALL_EXIT);
@@ -232,6 +232,9 @@ static void exit_event(struct tracee *t, const struct cotrace_event *ev)
 	} else if (t->mode == MODE_STEP) { /* a call is one instruction */
 		keep(t, ev);
 		report_trap(t, user_stepped(t, ev->pc), ev->pc);
+	} else if (t->due != 0 && t->state == TRACEE_RUNS) {
+		keep(t, ev);
+		event_next_due(t);
 	} else {
 		resume_carry_on(t, ev);
 	}

@@ -111,6 +111,7 @@ struct tracee {
 	bool emulated;	/* the call under way is not made */
 	bool kernels;	/* dead, a child of the tracer: its status is the kernel's to give */
 	bool exec_exit; /* SIGTRAP comes at the end of its exec */
+	bool at_end;	/* what is due comes at the end of its call */
 	int given;	/* as injected, but at a call: it is asked about */
 	int injected;	/* a signal that the tracer gave it; it is not asked about again */
 	bool fresh;	/* @status has not been waited for */

@@ -143,11 +143,22 @@ static int run(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 	return r;
 }
 
+/* Whether its call goes on when it does, and whether it may block then. */
+static bool is_in_call(const struct tracee *t, bool *blocks)
+{
+	int event = t->status >> 16;
+
+	*blocks = t->kind == STOP_CALL || event == PTRACE_EVENT_SECCOMP;
+	if (t->kind == STOP_CALL)
+		return t->ev.kind == COTRACE_EVENT_SYSCALL_ENTRY;
+	return t->kind == STOP_EVENT && event != PTRACE_EVENT_STOP && event != PTRACE_EVENT_EXIT;
+}
+
 static int leave(struct tracee *t, bool decides, const struct cotrace_verdict *v)
 {
-	bool to_end_of_exec = t->exec_exit && t->mode == MODE_CONT;
+	bool to_end_of_call = (t->exec_exit || t->at_end) && t->mode == MODE_CONT;
 
-	return t->mode == MODE_CONT && !to_end_of_exec ? run(t, decides, v) : step(t, decides, v);
+	return t->mode == MODE_CONT && !to_end_of_call ? run(t, decides, v) : step(t, decides, v);
 }
 
 void resume_carry_on(struct tracee *t, const struct cotrace_event *ev)
@@ -195,8 +206,8 @@ static void hit(struct tracee *t, uint64_t pc)
 int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 {
 	struct cotrace_verdict v;
+	bool decides, blocks;
 	uint64_t pc;
-	bool decides;
 	int r;
 
 	t->mode = mode;
@@ -213,6 +224,15 @@ int resume_go_on(struct tracee *t, enum resume_mode mode, int signo)
 	user_move(t);
 	inject(t, signo);
 	decides = verdict_of(t, signo, &v);
+	if (t->status >> 16 == PTRACE_EVENT_EXIT)
+		t->due = 0; /* it will not stop any more */
+	if (t->due != 0 && !t->only_told && is_in_call(t, &blocks)) {
+		/* What is due comes when the kernel is done with the call. */
+		t->state = TRACEE_RUNS;
+		t->at_end = !blocks;
+		r = leave(t, decides, &v);
+		return r == 0 && blocks ? resume_make_stand(t, 0) : r;
+	}
 	if (t->due != 0) {
 		r = resume_hold(t);
 		if (r == 0)

@@ -91,6 +91,48 @@ FACTS(forks_of_a_seized_child)
 	forks_of(true);
 }
 
+static void tell_result(pid_t pid)
+{
+	long rax = request(PTRACE_PEEKUSER, pid, offsetof(struct user_regs_struct, rax), 0);
+
+	say("the call has returned %s", rax > 0		 ? who((pid_t)rax)
+					: rax == -ENOSYS ? "nothing"
+							 : "0");
+}
+
+/* A stop that was asked for meanwhile comes when the call is done. */
+static void stop_at_a_fork(int how)
+{
+	pid_t child = how == PTRACE_INTERRUPT ? seized("child", fork_twice, BIRTHS)
+					      : traced("child", fork_twice, BIRTHS);
+	unsigned long second = 0;
+
+	resume(PTRACE_CONT, child, 0);
+	request(PTRACE_GETEVENTMSG, child, 0, (uintptr_t)&second);
+	role((pid_t)second, "second");
+	tell_result(child);
+	if (how == PTRACE_INTERRUPT)
+		ASK(PTRACE_INTERRUPT, child, 0, 0);
+	else
+		tell("tgkill", syscall(SYS_tgkill, child, child, SIGSTOP));
+	resume(how == PTRACE_SYSCALL ? PTRACE_SYSCALL : PTRACE_CONT, child, 0);
+	tell_result(child);
+	if (how == PTRACE_SYSCALL)
+		resume(PTRACE_CONT, child, 0);
+	kill((pid_t)second, SIGKILL);
+	quietly((pid_t)second, __WALL);
+	request(PTRACE_SETOPTIONS, child, 0, 0);
+	end(child);
+	quietly((pid_t)second, __WALL);
+}
+
+FACTS(a_stop_is_asked_for_at_a_fork)
+{
+	stop_at_a_fork(PTRACE_CONT);
+	stop_at_a_fork(PTRACE_SYSCALL);
+	stop_at_a_fork(PTRACE_INTERRUPT);
+}
+
 FACTS(forks_that_nobody_asked_for)
 {
 	pid_t child = traced("child", fork_twice, PTRACE_O_TRACESYSGOOD);
