@@ -12,7 +12,7 @@
 
 #include "bench/bench.h"
 
-enum how { NATIVE, SUPERVISED };
+enum how { NATIVE, PRELOAD, NOTIFY };
 
 #define FILES 12
 #define ARGS_MAX 24
@@ -106,8 +106,9 @@ static double run_and_listen(char *const argv[], int cpu)
 
 static double measure(const struct bench_row *row, int cpu)
 {
-	const char *argv[ARGS_MAX] = { "cotrace", "run" };
-	size_t n = row->how == SUPERVISED ? 2 : 0;
+	const char *argv[ARGS_MAX] = { "cotrace", "run", "--via",
+				       row->how == PRELOAD ? "preload" : "notify" };
+	size_t n = row->how == NATIVE ? 0 : 4;
 	double s;
 
 	for (size_t i = 0; tool[i] && n < ARGS_MAX - 1; i++)
@@ -125,9 +126,10 @@ static void table(const char *title, const char *unit, const char *const argv[],
 {
 	struct bench_row rows[] = {
 		{ "native", measure, NATIVE },
-		{ "cotrace run", measure, SUPERVISED },
+		{ "cotrace run --via preload", measure, PRELOAD },
+		{ "cotrace run --via notify", measure, NOTIFY },
 	};
-	struct bench_table t = { title, unit, rows, 2, 0, 0, turns };
+	struct bench_table t = { title, unit, rows, 3, 0, 0, turns };
 
 	tool = argv;
 	calls = n;
