@@ -130,6 +130,11 @@ void event_dead(struct tracee *t, int status)
 	attach_follow_options(c);
 }
 
+void event_dead_again(struct tracee *t)
+{
+	tell(t, false, true);
+}
+
 /* ---- Events of tracees ---- */
 
 static void pass(struct covered *c, const struct cotrace_event *ev)
@@ -360,13 +365,26 @@ static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
 	report_group(t, ev->job.signo);
 }
 
-static void stop_done_event(struct tracee *t)
+/* A stop in the midst of a call that does not block any more. */
+static bool is_amid_call(uint32_t where)
+{
+	return where == COTRACE_EVENT_FORK || where == COTRACE_EVENT_VFORK ||
+	       where == COTRACE_EVENT_CLONE || where == COTRACE_EVENT_VFORK_DONE ||
+	       where == COTRACE_EVENT_EXEC;
+}
+
+static void stop_done_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	if (t->dones > 0) {
 		t->dones--;
 		return;
 	}
 	t->held = true;
+	if (t->state == TRACEE_RUNS && t->due != 0 && is_amid_call(ev->stop.where)) {
+		/* Who traces that is told first; all others find it when the call is done. */
+		resume_to_end(t);
+		return;
+	}
 	if (t->state == TRACEE_RUNS || t->state == TRACEE_LISTENS)
 		if (!event_next_due(t)) {
 			t->held = false;
@@ -473,7 +491,7 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 		watchpoint_event(t, ev);
 		break;
 	case COTRACE_EVENT_STOP_DONE:
-		stop_done_event(t);
+		stop_done_event(t, ev);
 		break;
 	default:
 		resume_carry_on(t, ev);

@@ -156,12 +156,16 @@ void event_hit(struct tracee *t, uint64_t addr);
 /* Told now, what came while it stood. */
 void event_later(struct tracee *t);
 void event_dead(struct tracee *t, int status);
+/* Its end, which was not to be told before. */
+void event_dead_again(struct tracee *t);
 
 /* resume.c */
 int resume_go_on(struct tracee *t, enum resume_mode mode, int signo);
 int resume_detach(struct tracee *t, int signo);
 int resume_interrupt(struct tracee *t);
 int resume_listen(struct tracee *t);
+/* Gives up the hold until the call in which it stands is done. */
+void resume_to_end(struct tracee *t);
 /* Takes a hold, and a stop of our own making is due once it stands. */
 int resume_make_stand(struct tracee *t, unsigned due);
 /* A hold beside that of the open event, whose STOP_DONE means nothing. */

@@ -161,6 +161,12 @@ static int leave(struct tracee *t, bool decides, const struct cotrace_verdict *v
 	return t->mode == MODE_CONT && !to_end_of_call ? run(t, decides, v) : step(t, decides, v);
 }
 
+void resume_to_end(struct tracee *t)
+{
+	t->at_end = true;
+	leave(t, false, NULL);
+}
+
 void resume_carry_on(struct tracee *t, const struct cotrace_event *ev)
 {
 	if (!(ev->flags & COTRACE_EV_STOP))

@@ -121,6 +121,24 @@ static void take(struct tracee *t, const struct wait_query *q, struct wait_resul
 		*report = false;
 }
 
+/* The last of the others has been waited for: now the kernel tells of the first task. */
+static void tell_delayed(const struct tracee *t)
+{
+	struct tracee *leader = NULL;
+
+	if (t->state != TRACEE_DEAD || t->fresh || is_leader(t))
+		return;
+	list_for_each (&tracer_of(t)->tracees, node, after) {
+		struct tracee *other = list_entry(node, struct tracee, in_tracer);
+
+		if (other->covered == t->covered && is_leader(other) &&
+		    other->state == TRACEE_DEAD && other->fresh)
+			leader = other;
+	}
+	if (leader != NULL && !is_delayed(leader))
+		event_dead_again(leader);
+}
+
 /* Ended, and waited for: by us once the caller surely has it, or by the kernel. */
 static bool is_done_with(const struct tracee *t)
 {
@@ -238,6 +256,7 @@ static enum wait_answer find(struct tracer *tracer, const struct caller *c,
 			if (is_kernels(t))
 				return WAIT_KERNEL;
 			take(t, q, result);
+			tell_delayed(t);
 			return WAIT_FOUND;
 		}
 		answer = WAIT_NOTHING;
