@@ -247,6 +247,84 @@ FACTS(a_step_over_a_system_call_that_is_traced)
 	end(pid);
 }
 
+static void at_usr1(int signo)
+{
+	(void)signo;
+}
+
+static void known_code_with_handler(void)
+{
+	signal(SIGUSR1, at_usr1);
+	known_code();
+}
+
+static void known_code_without_handler(void)
+{
+	signal(SIGUSR1, SIG_IGN);
+	known_code();
+}
+
+/* At @offset from here, which may be a trap of its own. */
+static void step_with_a_signal(void (*body)(void), long offset)
+{
+	pid_t pid = traced("child", body, 0);
+	long handler = (long)at_usr1;
+
+	resume(PTRACE_CONT, pid, 0);
+	ASK(PTRACE_POKEUSER, pid, USER(rip), (uintptr_t)here + (uintptr_t)offset);
+	resume(PTRACE_SINGLESTEP, pid, SIGUSR1);
+	tell_siginfo(pid);
+	tell_place(pid);
+	say("  at the handler: %d", request(PTRACE_PEEKUSER, pid, USER(rip), 0) == handler);
+	resume(PTRACE_CONT, pid, 0);
+	tell_siginfo(pid);
+	tell_place(pid);
+	end(pid);
+}
+
+FACTS(a_step_with_a_signal_that_has_a_handler)
+{
+	step_with_a_signal(known_code_with_handler, 0);
+	step_with_a_signal(known_code_with_handler, -1);
+}
+
+/* A trap that is left where it is, with the program counter back at it. */
+static void back_at_a_planted_trap(int how, int signo)
+{
+	pid_t pid = traced("child", known_code_with_handler, 0);
+	long word;
+
+	resume(PTRACE_CONT, pid, 0);
+	word = request(PTRACE_PEEKTEXT, pid, (uintptr_t)here, 0);
+	ASK(PTRACE_POKETEXT, pid, here, (word & ~0xffl) | 0xcc);
+	resume(PTRACE_CONT, pid, 0);
+	tell_place(pid);
+	for (unsigned i = 0; i < 2; i++) {
+		ASK(PTRACE_POKEUSER, pid, USER(rip), here);
+		resume(how, pid, signo);
+		tell_place(pid);
+	}
+	end(pid);
+}
+
+FACTS(back_at_a_planted_trap_which_is_hit_again)
+{
+	back_at_a_planted_trap(PTRACE_CONT, 0);
+	back_at_a_planted_trap(PTRACE_SINGLESTEP, 0);
+}
+
+FACTS(back_at_a_planted_trap_with_a_signal)
+{
+	back_at_a_planted_trap(PTRACE_CONT, SIGUSR1);
+	back_at_a_planted_trap(PTRACE_SINGLESTEP, SIGUSR1);
+}
+
+FACTS(a_step_with_a_signal_that_is_ignored)
+{
+	step_with_a_signal(known_code_without_handler, 0);
+	step_with_a_signal(known_code_without_handler, -1);
+}
+
 FACTS(a_planted_trap)
 {
 	pid_t pid = traced("child", known_code, 0);
