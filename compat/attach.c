@@ -8,8 +8,6 @@
 #include "base/fd.h"
 #include "compat/internal.h"
 
-#define FORKS (PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE)
-
 /* ---- What the sessions listen to ---- */
 
 static int subscribe_if(struct covered *c, enum cotrace_event_kind kind, uint32_t options,
@@ -41,12 +39,7 @@ int attach_follow_options(struct covered *c)
 
 	if (now == before || c->s == NULL)
 		return 0;
-	/* A process that is born by clone() is told as one that is born by fork(). */
-	r = subscribe_if(c, COTRACE_EVENT_FORK, FORKS, before, now);
-	if (r == 0)
-		r = subscribe_if(c, COTRACE_EVENT_VFORK, PTRACE_O_TRACEVFORK, before, now);
-	if (r == 0)
-		r = subscribe_if(c, COTRACE_EVENT_CLONE, PTRACE_O_TRACECLONE, before, now);
+	r = subscribe_if(c, COTRACE_EVENT_CLONE, PTRACE_O_TRACECLONE, before, now);
 	if (r == 0)
 		r = subscribe_if(c, COTRACE_EVENT_TASK_START, PTRACE_O_TRACECLONE, before, now);
 	if (r == 0)
@@ -70,6 +63,9 @@ static int subscribe(struct cotrace *s)
 		enum cotrace_mode mode;
 	} always[] = {
 		{ COTRACE_EVENT_EXEC, COTRACE_STOP },
+		{ COTRACE_EVENT_FORK,
+		  COTRACE_STOP }, /* the program may ask for it: birth_event() */
+		{ COTRACE_EVENT_VFORK, COTRACE_STOP },
 		{ COTRACE_EVENT_TASK_EXIT, COTRACE_NOTE },
 		{ COTRACE_EVENT_PROCESS_EXIT, COTRACE_NOTE },
 		{ COTRACE_EVENT_JOB_STOP, COTRACE_STOP },

@@ -2,6 +2,9 @@
 /* What a session tells becomes what wait() tells. */
 #include <errno.h>
 #include <linux/ptrace.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,6 +120,18 @@ bool event_next_due(struct tracee *t)
 	return false;
 }
 
+/* The kernel keeps no child of such a one, but tells it of the end of those that it traces. */
+static bool ignores_children(pid_t pid)
+{
+	char path[32], text[2048], *at;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	if (fd_read_file(path, text, sizeof text) < 0)
+		return false;
+	at = strstr(text, "\nSigIgn:");
+	return at != NULL && strtoull(at + strlen("\nSigIgn:"), NULL, 16) >> (SIGCHLD - 1) & 1;
+}
+
 void event_dead(struct tracee *t, int status)
 {
 	struct covered *c = t->covered;
@@ -124,7 +139,7 @@ void event_dead(struct tracee *t, int status)
 	t->state = TRACEE_DEAD;
 	t->status = status;
 	t->event_open = t->held = t->has_later = false;
-	t->kernels = t->tid == c->pid && c->child;
+	t->kernels = t->tid == c->pid && c->child && !ignores_children(tracer_of(t)->pid);
 	/* For its own child the kernel does that. */
 	tell(t, false, !t->kernels);
 	attach_follow_options(c);
@@ -292,7 +307,16 @@ static void exec_event(struct covered *c, const struct cotrace_event *ev)
 	resume_carry_on(t, ev);
 }
 
-/* A child whose parent does not want it traced has come for nothing: its session is closed. */
+/* A child that neither tracer nor program want traced has come for nothing: its session ends. */
+static void unannounced(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (ev->kind != COTRACE_EVENT_CLONE && user_clones_traced(t, ev->arch))
+		attach_child(t, ev->child.pid, ev->child.task, ev->child.fd);
+	else if (ev->kind != COTRACE_EVENT_CLONE)
+		fd_close(ev->child.fd);
+	resume_carry_on(t, ev);
+}
+
 static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	static const struct {
@@ -306,9 +330,7 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 	       : ev->kind == COTRACE_EVENT_CLONE ? &clone_
 						 : &fork_;
 	if (!(t->options & kind->option)) {
-		if (ev->kind != COTRACE_EVENT_CLONE)
-			fd_close(ev->child.fd);
-		resume_carry_on(t, ev);
+		unannounced(t, ev);
 		return;
 	}
 	keep(t, ev);

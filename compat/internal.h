@@ -215,6 +215,8 @@ uint64_t user_pc_of(const void *set, size_t size);
 void user_move(struct tracee *t);
 /* It was sent to a copy of an instruction, and has stopped: its tracer is shown that it was there. */
 void user_moved(struct tracee *t);
+/* It is making a child with CLONE_PTRACE. */
+bool user_clones_traced(struct tracee *t, uint32_t arch);
 /* What it executes next. False: it is in a system call first. */
 bool user_next_pc(struct tracee *t, uint64_t *pc);
 /* A breakpoint or watchpoint has been hit. False: it is none of its debug registers. */

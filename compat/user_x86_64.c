@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/sched.h>
 #include <string.h>
 #include <sys/user.h>
 
@@ -25,6 +26,10 @@
 /* Results of calls that the kernel makes again: linux/errno.h, not for programs. */
 #define RESTART_FIRST 512
 #define RESTART_LAST 516
+/* System calls; the last number is the same in both. */
+#define CLONE 56
+#define I386_CLONE 120
+#define CLONE3 435
 /* Instructions, as 16-bit words. */
 #define SYSCALL 0x050f
 #define SYSENTER 0x340f
@@ -344,6 +349,25 @@ bool user_next_pc(struct tracee *t, uint64_t *pc)
 	*pc = regs.rip;
 	return (int64_t)regs.orig_rax < 0 || (int64_t)regs.rax < -RESTART_LAST ||
 	       (int64_t)regs.rax > -RESTART_FIRST;
+}
+
+bool user_clones_traced(struct tracee *t, uint32_t arch)
+{
+	bool narrow = arch == COTRACE_ARCH_I386;
+	struct user_regs_struct regs;
+	size_t size = sizeof regs;
+	uint64_t flags;
+
+	if (user_get_registers(t, &regs, &size) < 0)
+		return false;
+	flags = narrow ? regs.rbx : regs.rdi;
+	if (regs.orig_rax == CLONE3) {
+		if (memory_read(t->covered, flags, &flags, sizeof flags) != sizeof flags)
+			return false;
+	} else if (regs.orig_rax != (narrow ? I386_CLONE : CLONE)) {
+		return false;
+	}
+	return flags & CLONE_PTRACE;
 }
 
 /* ---- Debug registers: breakpoints and watchpoints of this one task ---- */

@@ -55,7 +55,7 @@ static bool is_leader(const struct tracee *t)
 /* A child of the tracer's own that has ended, and that the kernel keeps for its wait. */
 static bool is_kernels(const struct tracee *t)
 {
-	return t->state == TRACEE_DEAD && is_leader(t) &&
+	return t->kernels && t->state == TRACEE_DEAD && is_leader(t) &&
 	       fd_status_number(t->tid, "PPid") == tracer_of(t)->pid;
 }
 

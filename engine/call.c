@@ -196,13 +196,13 @@ void call_died(struct task *t)
 
 	free(t->kept);
 	t->kept = NULL;
-	if (c == NULL)
-		return;
-	done = c->done;
-	arg = c->arg;
-	call_free(c);
+	done = c ? c->done : NULL;
+	arg = c ? c->arg : NULL;
+	if (c != NULL)
+		call_free(c);
 	readers_answer(t, -ESRCH);
-	done(t, -ESRCH, 0, arg);
+	if (done != NULL)
+		done(t, -ESRCH, 0, arg);
 }
 
 /* One step of the way back. */

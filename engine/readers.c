@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Who wants to see what a task is like waits for the end of a call into it (R11). */
+/*
+ * Who wants to see what a task is like waits for the end of a call into it (R11), or of its way
+ * to another stop, on which it cannot be seen.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -41,7 +44,7 @@ void readers_reply(struct request *rq, struct task *t, struct reading what)
 
 	what.conn = rq->conn;
 	what.cookie = rq->header->cookie;
-	if (r == 0 && call_hides(t, rq->session->id)) {
+	if (r == 0 && (t->resting || call_hides(t, rq->session->id))) {
 		r = add(t, &what);
 		if (r == 0)
 			return;

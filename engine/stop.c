@@ -487,9 +487,11 @@ void task_event(struct engine *e, const struct backend_event *ev)
 		return;
 	if (call_busy(t) && call_event(t, ev))
 		return;
-	if (t->resting && t->state == TASK_STANDING && ev->kind == BACKEND_INTERRUPTED) {
+	if (t->resting && t->state == TASK_STANDING) {
 		t->resting = false;
-		return;
+		readers_answer(t, 0);
+		if (ev->kind == BACKEND_INTERRUPTED)
+			return;
 	}
 	if (t->rules.phase == RULES_STOPPED) { /* it was killed out of one stop into another */
 		birth_cut_short(t);

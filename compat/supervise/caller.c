@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -46,15 +48,32 @@ int caller_read(void *arg, const struct caller *c, uint64_t addr, void *buf, siz
 	return r;
 }
 
+static bool keep(struct supervisor *s, uint64_t addr, const void *buf, size_t size)
+{
+	struct written *w = malloc(sizeof *w + size);
+
+	if (!w)
+		return false;
+	*w = (struct written){ .addr = addr, .size = size };
+	memcpy(w->bytes, buf, size);
+	list_append(&s->written, &w->in_call);
+	return true;
+}
+
+/*
+ * Who has been taken out of a call by a signal will make it again, and be given what it then
+ * asks for: else one that takes longer than the time between two signals would never end.
+ */
 int caller_write(void *arg, const struct caller *c, uint64_t addr, const void *buf, size_t size)
 {
 	struct supervisor *s = arg;
 	struct iovec local = { (void *)(uintptr_t)buf, size };
 	struct iovec remote = { (void *)(uintptr_t)addr, size };
+	bool kept = s->keeps && keep(s, addr, buf, size);
 	ssize_t n;
 
 	if (s->now && !notice_valid(s, s->now))
-		return -EFAULT;
+		return kept ? 0 : -EFAULT;
 	n = process_vm_writev(c->tid, &local, 1, &remote, 1, 0);
 	if (n < 0 && not_allowed(errno))
 		return by_file(c->tid, addr, NULL, buf, size);

@@ -12,6 +12,38 @@
 #include "compat/supervise/access.h"
 #include "compat/supervise/supervise.h"
 
+static void forget_written(struct list *written)
+{
+	list_for_each (written, node, after) {
+		list_remove(node);
+		free(list_entry(node, struct written, in_call));
+	}
+}
+
+static void done_free(struct done *d)
+{
+	if (d)
+		forget_written(&d->written);
+	free(d);
+}
+
+/* False: it has been taken away once more. */
+static bool give(struct supervisor *s, const struct notice *n, struct done *d)
+{
+	int64_t result = d->result;
+
+	s->now = n;
+	s->lost = false;
+	list_for_each (&d->written, node, after) {
+		const struct written *w = list_entry(node, struct written, in_call);
+
+		if (caller_write(s, &n->caller, w->addr, w->bytes, w->size) < 0)
+			result = -EFAULT;
+	}
+	s->now = NULL;
+	return notice_answer(s, n, result) == 0;
+}
+
 /*
  * A signal may take the caller out of its call after we have carried it out. The call is made
  * again then, with the same arguments: it gets the result that it has not heard.
@@ -21,10 +53,9 @@ static bool answer_again(struct supervisor *s, const struct notice *n)
 	struct done *d = s->done.count ? map_take(&s->done, (uint64_t)n->caller.tid) : NULL;
 	bool same = d && d->call == n->call && !memcmp(d->args, n->args, sizeof d->args);
 
-	if (same && notice_answer(s, n, d->result) < 0 &&
-	    map_put(&s->done, (uint64_t)n->caller.tid, d) == 0)
+	if (same && !give(s, n, d) && map_put(&s->done, (uint64_t)n->caller.tid, d) == 0)
 		return true;
-	free(d);
+	done_free(d);
 	return same;
 }
 
@@ -37,9 +68,14 @@ static void remember(struct supervisor *s, const struct notice *n, int64_t resul
 	d->call = n->call;
 	memcpy(d->args, n->args, sizeof d->args);
 	d->result = result;
-	free(map_take(&s->done, (uint64_t)n->caller.tid));
+	list_init(&d->written);
+	list_for_each (&s->written, node, after) {
+		list_remove(node);
+		list_append(&d->written, node);
+	}
+	done_free(map_take(&s->done, (uint64_t)n->caller.tid));
 	if (map_put(&s->done, (uint64_t)n->caller.tid, d) < 0)
-		free(d);
+		done_free(d);
 }
 
 /* Longs of 32-bit callers come without their sign. */
@@ -85,8 +121,10 @@ static int64_t carry_out(struct supervisor *s, const struct notice *n, int64_t r
 		return hosted_traceme(s, &n->caller, parent);
 	s->now = n;
 	s->lost = false;
+	s->keeps = true;
 	result = personality_ptrace(s->personality, &n->caller, (uint64_t)request, pid, n->args[2],
 				    n->args[3]);
+	s->keeps = false;
 	s->now = NULL;
 	if (result >= 0)
 		watch(s, n, request);
@@ -120,6 +158,7 @@ void ptrace_begin(struct supervisor *s, struct notice *n)
 	/* One that failed because its caller had been taken away is made anew. */
 	if (notice_answer(s, n, result) == -ENOENT && !(s->lost && result == -EFAULT))
 		remember(s, n, result);
+	forget_written(&s->written);
 }
 
 void stop_begin(struct supervisor *s, struct notice *n)

@@ -34,11 +34,20 @@ struct notice {
 	unsigned slot; /* in spare_page */
 };
 
+/* What a ptrace() call has written into its caller's memory. */
+struct written {
+	struct list in_call;
+	uint64_t addr;
+	size_t size;
+	uint8_t bytes[];
+};
+
 /* What of a ptrace() call was done but not heard by its caller, which will ask again. */
 struct done {
 	enum call call;
 	uint64_t args[4];
 	int64_t result;
+	struct list written; /* as far as it is not sure that the caller has it */
 };
 
 struct thread {
@@ -80,6 +89,8 @@ struct supervisor {
 	struct personality *personality;
 	const struct notice *now; /* whose memory the personality asks for */
 	bool lost;		  /* it is not there any more, and so neither is its memory */
+	bool keeps;		  /* what is written for it, in @written */
+	struct list written;
 	struct map done, threads, tools, waits; /* by tid, tid, pid, tid */
 	struct map hosted;			/* by pid */
 	size_t waits_purge;			/* at that many, look which still live */

@@ -49,6 +49,7 @@ int supervisor_open(struct supervisor *s)
 	*s = (struct supervisor){ .listener = -1, .rescan_ns = CLOCK_NEVER };
 	list_init(&s->dirty);
 	list_init(&s->idle);
+	list_init(&s->written);
 	s->listener_source = (struct source){ -1, notify_ready };
 	s->personality_source = (struct source){ -1, personality_ready };
 	s->spare_source = (struct source){ -1, spare_ended };
