@@ -229,12 +229,14 @@ void engine_turn(struct engine *e, uint64_t deadline)
 	if (r != 1 || !list_empty(&e->timers.list))
 		timers_fire(&e->timers, clock_now_ns());
 	birth_deaths(e);
-	space_wake_all(e);
-	conn_sweep(e);
-	birth_deaths(e);
-	/* When all is over, the end of this process lets everything go undisturbed. */
-	if (wanted(e))
-		process_release_all(e);
+	do { /* each of them can make work for the others, and the next turn may wait for long */
+		space_wake_all(e);
+		conn_sweep(e);
+		birth_deaths(e);
+		/* When all is over, the end of this process lets everything go undisturbed. */
+		if (wanted(e))
+			process_release_all(e);
+	} while (!list_empty(&e->wakes));
 }
 
 /*

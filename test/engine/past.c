@@ -2,6 +2,7 @@
 /* Past a trap: lifted while one task steps, or in a slot. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "engine/space.h"
 #include "test/engine/traps.h"
@@ -61,6 +62,27 @@ static void who_dies_while_it_steps_leaves_the_trap_in_place(void **state)
 	settle(st);
 	assert_int_equal(byte_at(st, PID, AT), TRAP);
 	assert_true(runs(st, PID));
+}
+
+/* Its claim to step in place goes with the breakpoint, and with the session, at the end of a turn. */
+static void who_waited_for_a_step_in_place_runs_on_when_its_session_goes(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st), *other = client_attached(st);
+
+	thread(st, 101);
+	thread(st, 102);
+	must_set(c, (struct wire_break){ .addr = AT });
+	without_slots(st);
+	push_hit(st, 101, AT);
+	fake_push_kind(st->kernel, PID, BACKEND_INTERRUPTED);
+	settle(st);
+	assert_false(runs(st, PID) || runs(st, 101));
+	shutdown(c->fd, SHUT_RDWR);
+	while (task_by_tid(st->engine, PID)->rules.count > 1)
+		turn(st);
+	assert_true(runs(st, PID) && runs(st, 101)); /* without another turn, as none may come */
+	expect_none(other);
 }
 
 /* The death of a leader is reported with that of the last task: a look tells of it. */
@@ -263,6 +285,7 @@ int main(void)
 		STAGED(a_write_while_a_trap_is_lifted_leaves_it_so),
 		STAGED(no_trap_is_lowered_into_the_next_program),
 		STAGED(who_dies_while_it_steps_leaves_the_trap_in_place),
+		STAGED(who_waited_for_a_step_in_place_runs_on_when_its_session_goes),
 		STAGED(a_leader_that_exits_while_it_steps_leaves_the_trap_in_place),
 		STAGED(slots_are_asked_for_again_where_they_could_not_be_had_just_then),
 		STAGED(who_has_let_its_slots_go_gets_others),
