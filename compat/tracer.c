@@ -96,6 +96,18 @@ bool personality_traces(const struct personality *p, pid_t tracer, pid_t pid)
 	return false;
 }
 
+enum personality_shown personality_shown(struct personality *p, pid_t tracer, pid_t tid)
+{
+	const struct tracer *t = tracer_by_pid(p, tracer);
+	const struct tracee *e;
+
+	personality_pump(p);
+	e = t != NULL ? tracee_by_tid(t, tid) : NULL;
+	if (e == NULL)
+		return SHOWN_AS_IT_IS;
+	return e->state == TRACEE_RUNS ? SHOWN_RUNNING : SHOWN_STOPPED;
+}
+
 /* ---- Coming and going ---- */
 
 static void arm(const struct covered *c, int signo)

@@ -86,6 +86,10 @@ int personality_borrow(struct personality *p, pid_t tracer, const struct caller 
  */
 bool personality_stop(struct personality *p, const struct caller *c, pid_t pid, pid_t tid);
 
+/* How a task is to look in /proc to @tracer. Its own is traced by it. */
+enum personality_shown { SHOWN_AS_IT_IS, SHOWN_RUNNING, SHOWN_STOPPED };
+enum personality_shown personality_shown(struct personality *p, pid_t tracer, pid_t tid);
+
 /* Memory of tracees read or written by other ways; see memory.h for what is private. */
 bool personality_has_tracee(struct personality *p, pid_t tracer, pid_t pid);
 /* The process of a task that is a tracee of @tracer; 0: it is none. */

@@ -95,18 +95,20 @@ static bool is_memory(const char *path)
 	return n > 4 && strcmp(path + n - 4, "/mem") == 0;
 }
 
-/* What is read and closed at once may have any number. */
-int open(const char *path, int flags, ...)
+/* For the program, too. What is read and closed at once may have any number. */
+PRELOAD_EXPORT int open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
 	va_list list;
 	long r;
 
-	if (flags & O_CREAT) {
+	if (flags & (O_CREAT | O_TMPFILE)) {
 		va_start(list, flags);
 		mode = va_arg(list, mode_t);
 		va_end(list);
 	}
+	if (!state_inside())
+		return shown_open(AT_FDCWD, path, flags, mode);
 	r = raw_result(raw_call(SYS_openat, (uint64_t)AT_FDCWD, (uintptr_t)path, (uint64_t)flags,
 				mode, 0, 0));
 	return is_memory(path) ? fd_hide((int)r) : (int)r;

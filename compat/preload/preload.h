@@ -104,6 +104,9 @@ bool fd_is_ours(int fd);
 int fd_hide(int fd);
 void fds_close_all(void);
 
+/* ---- shown.c: what the program reads in /proc ---- */
+int shown_open(int folder, const char *path, int flags, mode_t mode);
+
 /* ---- own.c: memory of the program's. 0; -EFAULT ---- */
 int own_read(uint64_t addr, void *buf, size_t size);
 int own_write(uint64_t addr, const void *buf, size_t size);
