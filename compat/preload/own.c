@@ -21,7 +21,7 @@ static bool is_known(uint64_t page, bool writable)
 {
 	uint64_t v = known[page % KNOWN];
 
-	return v >> 1 == page && (v & 1) >= writable;
+	return page != 0 && v >> 1 == page && (v & 1) >= writable;
 }
 
 static void know(uint64_t page, bool writable)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -180,9 +181,20 @@ static void changed(void *arg, pid_t tracer, bool sigchld, const void *info)
 		child_signal_send(info);
 }
 
+static bool is_admin(void *arg, const struct caller *c)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+
+	(void)arg;
+	(void)c;
+	return raw_call(SYS_capget, (uintptr_t)&header, (uintptr_t)data, 0, 0, 0, 0) == 0 &&
+	       data[0].effective >> CAP_SYS_ADMIN & 1;
+}
+
 int state_personality(struct personality **out)
 {
-	static const struct host host = { read_caller, write_caller, changed };
+	static const struct host host = { read_caller, write_caller, changed, NULL, is_admin };
 	int r = 0;
 
 	if (state->personality == NULL) {

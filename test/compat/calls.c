@@ -29,7 +29,7 @@ static void tell_call(pid_t pid)
 
 	request((int)PTRACE_GET_SYSCALL_INFO, pid, sizeof info, (uintptr_t)&info);
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-		say("entry %ld (%lx)", (long)info.entry.nr, info.entry.args[0]);
+		say("entry %ld (%x)", (long)info.entry.nr, (unsigned)info.entry.args[0]);
 	else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
 		say("exit %ld, error %d", info.exit.rval, info.exit.is_error);
 	else
