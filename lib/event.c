@@ -63,6 +63,13 @@ static uint64_t spin_until(struct intake *in, uint64_t deadline)
 	return end < deadline ? end : deadline;
 }
 
+/* Where others want the CPU, who makes way gets it back later than who is woken. */
+static void was_of_use(struct intake *in, uint64_t until)
+{
+	if (clock_now_ns() <= until)
+		atomic_store(&in->misses, 0);
+}
+
 static bool known(const struct wire_header *h)
 {
 	return h->type > WIRE_EVENT(0) && h->type <= WIRE_EVENT(COTRACE_EVENT_MAX) &&
@@ -275,7 +282,7 @@ static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink 
 	deadline = clock_deadline(timeout_ns);
 	until = spin_until(&s->intake, deadline);
 	if (until > 0 && (r = spin(s, ev, sink, until)) != 0) {
-		atomic_store(&s->intake.misses, 0);
+		was_of_use(&s->intake, until);
 		return r;
 	}
 	do {
@@ -358,7 +365,7 @@ static int next_soon(struct cotrace *const v[], size_t n, size_t *which, struct 
 		return 0;
 	r = spin_any(v, n, which, ev, until);
 	if (r != 0)
-		atomic_store(&v[*which]->intake.misses, 0);
+		was_of_use(&v[*which]->intake, until);
 	return r;
 }
 
