@@ -16,6 +16,7 @@ struct personality {
 	const struct host *host;
 	void *arg;
 	int epoll;
+	uint64_t pumped_ns;	/* when it was last looked what there is */
 	struct cotrace *anchor; /* covers a process of our own: keeps one engine for all */
 	pid_t anchor_pid;	/* 0: none, @anchor covers nothing, or is NULL */
 	bool in_tracer;		/* it ends with its tracer, and its sessions do */

@@ -577,7 +577,10 @@ int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64
 		return attach(p, c, request == PTRACE_SEIZE, (pid_t)pid, addr, data);
 	a.t = tracer != NULL ? tracee_by_tid(tracer, (pid_t)pid) : NULL;
 	if (a.t == NULL || a.t->state != TRACEE_STANDS || !request_only_looks(request)) {
-		personality_pump(p);
+		if (a.t == NULL || a.t->state != TRACEE_STANDS)
+			personality_pump(p);
+		else
+			personality_pump_seldom(p);
 		a.t = tracer != NULL ? tracee_by_tid(tracer, (pid_t)pid) : NULL;
 	}
 	if (a.t == NULL)

@@ -11,11 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "compat/internal.h"
 
 #define READY_MAX 64
 #define LINGER_MAX 64
+#define SELDOM_NS 50000u /* engines take about as long to tell */
 
 /* ---- Looking up ---- */
 
@@ -398,11 +400,18 @@ bool personality_linger(struct personality *p)
 	return any;
 }
 
+void personality_pump_seldom(struct personality *p)
+{
+	if (clock_now_ns() - p->pumped_ns > SELDOM_NS)
+		personality_pump(p);
+}
+
 void personality_pump(struct personality *p)
 {
 	struct epoll_event ready[READY_MAX];
 	int n;
 
+	p->pumped_ns = clock_now_ns();
 	do {
 		n = epoll_wait(p->epoll, ready, READY_MAX, 0);
 		for (int i = 0; i < n; i++)

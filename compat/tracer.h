@@ -58,6 +58,8 @@ void personality_free(struct personality *p);
 /* An epoll fd, borrowed: readable when personality_pump() has work. */
 int personality_fd(const struct personality *p);
 void personality_pump(struct personality *p);
+/* As personality_pump(), unless that was done just now. */
+void personality_pump_seldom(struct personality *p);
 /* From now on the first thread of this process gets @signo when there may be work; 0: no more. */
 void personality_signal(struct personality *p, int signo);
 /*

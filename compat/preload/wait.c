@@ -211,7 +211,7 @@ static bool look_first(struct wait *w)
 		complete_ns = now;
 		return false;
 	}
-	personality_pump(state->personality);
+	personality_pump_seldom(state->personality);
 	if (ask_personality(w, &a))
 		return true;
 	if (a != WAIT_NOTHING || w->how.again)
