@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <linux/filter.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
@@ -192,9 +193,24 @@ static bool is_admin(void *arg, const struct caller *c)
 	       data[0].effective >> CAP_SYS_ADMIN & 1;
 }
 
+/* The filter under which we are is the one that knows our cookie, half by half. */
+static bool intercepts(void *arg, const void *code, size_t size)
+{
+	const struct sock_filter *at = code;
+	bool low = false, high = false;
+
+	(void)arg;
+	for (size_t i = 0; i < size / sizeof *at; i++) {
+		low |= at[i].k == (uint32_t)HOSTED_COOKIE;
+		high |= at[i].k == (uint32_t)(HOSTED_COOKIE >> 32);
+	}
+	return low && high;
+}
+
 int state_personality(struct personality **out)
 {
-	static const struct host host = { read_caller, write_caller, changed, NULL, is_admin };
+	static const struct host host = { read_caller, write_caller, changed, intercepts,
+					  is_admin };
 	int r = 0;
 
 	if (state->personality == NULL) {
