@@ -297,6 +297,7 @@ static void exec_event(struct covered *c, const struct cotrace_event *ev)
 		covered_release(c);
 		return;
 	}
+	t->pc_at = t->moved_from = 0; /* where it was is no more */
 	user_forget_debug(t);
 	if (t->options & PTRACE_O_TRACEEXEC) {
 		keep(t, ev);
