@@ -388,12 +388,21 @@ static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
 	report_group(t, ev->job.signo);
 }
 
-/* A stop in the midst of a call that does not block any more. */
-static bool is_amid_call(uint32_t where)
+/* By which option one stops there, in the midst of a call; 0: elsewhere. */
+static uint32_t option_of(uint32_t where)
 {
-	return where == COTRACE_EVENT_FORK || where == COTRACE_EVENT_VFORK ||
-	       where == COTRACE_EVENT_CLONE || where == COTRACE_EVENT_VFORK_DONE ||
-	       where == COTRACE_EVENT_EXEC;
+	switch (where) {
+	case COTRACE_EVENT_FORK:
+		return PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE;
+	case COTRACE_EVENT_VFORK:
+		return PTRACE_O_TRACEVFORK;
+	case COTRACE_EVENT_CLONE:
+		return PTRACE_O_TRACECLONE;
+	case COTRACE_EVENT_VFORK_DONE:
+		return PTRACE_O_TRACEVFORKDONE;
+	default:
+		return 0;
+	}
 }
 
 static void stop_done_event(struct tracee *t, const struct cotrace_event *ev)
@@ -403,9 +412,10 @@ static void stop_done_event(struct tracee *t, const struct cotrace_event *ev)
 		return;
 	}
 	t->held = true;
-	if (t->state == TRACEE_RUNS && t->due != 0 && is_amid_call(ev->stop.where)) {
-		/* Who traces that is told first; all others find it when the call is done. */
-		resume_to_end(t);
+	if (t->state == TRACEE_RUNS && t->due != 0 && option_of(ev->stop.where) != 0) {
+		/* Who traces that is about to be told; all others find it when the call is done. */
+		if (!(t->options & option_of(ev->stop.where)))
+			resume_to_end(t);
 		return;
 	}
 	if (t->state == TRACEE_RUNS || t->state == TRACEE_LISTENS)
