@@ -295,6 +295,12 @@ struct backend_ops {
 	/* Writes through @fd of memory_open(), or by whatever else the kernel allows. */
 	ssize_t (*memory_write)(struct backend *b, pid_t tid, int fd, uint64_t at, const void *buf,
 				size_t size);
+	/*
+	 * Takes a trap out of memory in which nobody is known to run, through @fd of
+	 * memory_open(), if it is there. -ESTALE: that memory is gone.
+	 */
+	int (*memory_restore)(struct backend *b, int fd, uint64_t at, const uint8_t *trap,
+			      const uint8_t *original, size_t size);
 	/* Sends a signal to a task, or with @tid 0 to the process. */
 	int (*signal)(struct backend *b, pid_t pid, pid_t tid, int signo, const siginfo_t *info);
 	/* Lets everything go at once, without stopping anything, and frees the backend. */

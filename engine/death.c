@@ -6,6 +6,7 @@
 #include "engine/event.h"
 #include "engine/past.h"
 #include "engine/session.h"
+#include "engine/space.h"
 #include "engine/task.h"
 
 /* Puts one note about @t to all who want @kind. */
@@ -100,6 +101,7 @@ void death_event(struct task *t, int status)
 	struct process *p = t->process;
 	pid_t tid = t->tid;
 
+	space_vfork_cut_short(t);
 	birth_cut_short(t);
 	rules_died(&t->rules);
 	if (p != NULL) {

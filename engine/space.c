@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "engine/keeper.h"
 #include "engine/regs.h"
@@ -23,6 +24,7 @@ struct space *space_new(struct engine *e)
 	if (s == NULL)
 		return NULL;
 	s->engine = e;
+	s->mem = -1;
 	s->table = (struct sites)SITES_NULL;
 	list_init(&s->processes);
 	list_init(&s->areas);
@@ -51,6 +53,7 @@ static void space_free(struct space *s)
 		free(list_entry(node, struct slot_area, in_space));
 	list_remove(&s->in_wakes);
 	sites_destroy(&s->table);
+	fd_close(s->mem);
 	free(s);
 }
 
@@ -60,13 +63,36 @@ static void space_free_ghost(struct engine *e)
 }
 
 /*
+ * For when all that were known have left that memory, or are about to: others, whom nobody
+ * told of, may live on in it.
+ */
+static void clean_left(struct space *s, const struct trap_site *site)
+{
+	struct backend *b = s->engine->backend;
+
+	if (s->mem >= 0 &&
+	    b->ops->memory_restore(b, s->mem, site->addr, site->code->trap, site->original,
+				   site->code->trap_size) == -ESTALE) {
+		fd_close(s->mem);
+		s->mem = -1;
+	}
+}
+
+/*
  * Nobody is in it any more. A child of the last one may still turn up with copies of its
  * traps, without a word from its parent.
  */
 static void space_left(struct space *s)
 {
 	struct engine *e = s->engine;
+	struct trap_site *site;
+	size_t at = 0;
 
+	while (s->mem >= 0 && (site = map_walk(&s->sites, &at)) != NULL)
+		if (site->planted)
+			clean_left(s, site);
+	fd_close(s->mem);
+	s->mem = -1;
 	keeper_forget(s);
 	if (!s->used) {
 		space_free(s);
@@ -83,6 +109,12 @@ void space_free_ghosts(struct engine *e)
 {
 	while (!list_empty(&e->ghosts))
 		space_free_ghost(e);
+}
+
+void space_vfork_cut_short(const struct task *t)
+{
+	if (t->in_vfork && t->process != NULL)
+		t->process->space->doomed = true;
 }
 
 void space_leave(struct process *p)
@@ -188,6 +220,21 @@ int space_table(struct space *s)
 	return s->table.fd >= 0 ? 0 : sites_create(&s->table, TABLE_CAPACITY);
 }
 
+/* Whether all that are known have told of their end; one that is being born has told nothing. */
+static bool is_dying(const struct space *s)
+{
+	list_for_each (&s->processes, node, after) {
+		const struct process *p = list_entry(node, struct process, in_space);
+
+		if (list_empty(&p->tasks))
+			return false;
+		list_for_each (&p->tasks, at, next)
+			if (!list_entry(at, struct task, in_process)->exit_told)
+				return false;
+	}
+	return true;
+}
+
 int space_plant(struct trap_site *site)
 {
 	struct space *s = site->space;
@@ -199,6 +246,8 @@ int space_plant(struct trap_site *site)
 
 	if (r < 0)
 		return r;
+	if (s->doomed || is_dying(s)) /* who comes by may be a child that is not known */
+		return -ESRCH;
 	if (!space_has_traps(s))
 		process_gather(s);
 	if (!b->ops->may_plant(b, process_any_tid(p), site->addr) ||
@@ -210,6 +259,8 @@ int space_plant(struct trap_site *site)
 	if (!s->used) {
 		s->used = true;
 		s->engine->spaces_used++;
+		s->mem = engine_spare_fd(s->engine,
+					 b->ops->memory_open(b, process_any_tid(p), true));
 	}
 	sites_begin(&s->table);
 	r = sites_insert(&s->table, site->addr, site->original, size);
@@ -241,17 +292,18 @@ static ssize_t try_clean(struct backend *b, pid_t tid, int fd, const struct trap
  * Takes the trap out, unless the program has written something else there. One that stays
  * would kill, so what can fail for a moment is tried again.
  */
-static void clean_task(struct backend *b, pid_t tid, int fd, const struct trap_site *site)
+static bool clean_task(struct backend *b, pid_t tid, int fd, const struct trap_site *site)
 {
 	for (int i = 0; i < CLEAN_TRIES; i++)
 		if (try_clean(b, tid, fd, site) >= 0)
-			return;
+			return true;
 	log_debug("a trap is left at %lx of %d", (unsigned long)site->addr, (int)tid);
+	return false;
 }
 
-static void clean(const struct process *p, const struct trap_site *site)
+static bool clean(const struct process *p, const struct trap_site *site)
 {
-	clean_task(p->engine->backend, process_any_tid(p), p->mem_write, site);
+	return clean_task(p->engine->backend, process_any_tid(p), p->mem_write, site);
 }
 
 void space_unplant(struct trap_site *site)
@@ -262,8 +314,8 @@ void space_unplant(struct trap_site *site)
 		return;
 	trap_is_out(site);
 	sites_begin(&s->table);
-	if (!list_empty(&s->processes))
-		clean(any_process(s), site);
+	if (list_empty(&s->processes) || !clean(any_process(s), site))
+		clean_left(s, site);
 	sites_remove(&s->table, site->addr);
 	sites_end(&s->table);
 	if (!space_has_traps(s)) {

@@ -29,6 +29,8 @@ struct space {
 	struct engine *engine;
 	struct list processes;
 	struct map sites;   /* by address + 1 */
+	int mem;	    /* its file, kept since the first trap; -1: none */
+	bool doomed;	    /* a task has died in vfork(): so will all others, or leave by exec */
 	bool used;	    /* has had sites, so tasks may carry traps of them */
 	struct sites table; /* what sessions go by when they read memory */
 	uint64_t id;	    /* for the keeper; 0: it never heard of it */
@@ -63,6 +65,8 @@ struct space *space_new(struct engine *e);
 bool space_is_shared(const struct space *s);
 /* Whether there is a trap in it. */
 bool space_has_traps(const struct space *s);
+/* @t dies: if that is in vfork(), the child lives on in its memory, and nobody knows of it. */
+void space_vfork_cut_short(const struct task *t);
 /* @p has other memory by now, or none: space_enter() follows. */
 void space_leave(struct process *p);
 /* @p is in it from now on, and in no other. NULL: in none. */

@@ -15,6 +15,7 @@
 #include "engine/regs.h"
 #include "engine/session.h"
 #include "engine/sigtrap.h"
+#include "engine/space.h"
 #include "engine/step.h"
 #include "engine/task.h"
 #include "engine/watch.h"
@@ -444,6 +445,8 @@ static void settle(struct task *t, struct backend_event *ev)
 	bool same_place = (t->lifted || t->listened) && t->passed == ev->pc;
 
 	regs_forget(t);
+	if (ev->kind == BACKEND_EXITING)
+		space_vfork_cut_short(t);
 	t->in_vfork = 0;
 	past_lifted(t);
 	if (!same_place)

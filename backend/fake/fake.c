@@ -487,6 +487,7 @@ static const struct backend_ops ops = {
 	.memory_open = fake_memory_open,
 	.memory_read = fake_memory_read,
 	.memory_write = fake_memory_write,
+	.memory_restore = fake_memory_restore,
 	.memory_store = fake_memory_store,
 	.may_plant = may_plant,
 	.gap = gap,

@@ -36,6 +36,8 @@ unsigned fake_debug_hits(struct backend *b, pid_t tid);
 int fake_debug_pass(struct backend *b, pid_t tid);
 unsigned fake_kernel_set(struct backend *b, pid_t tid, const struct backend_debug *now);
 unsigned fake_kernel_hits(struct backend *b, pid_t tid);
+int fake_memory_restore(struct backend *b, int fd, uint64_t at, const uint8_t *trap,
+			const uint8_t *original, size_t size);
 int fake_memory_open(struct backend *b, pid_t pid, bool writable);
 ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, size_t size);
 ssize_t fake_memory_store(struct backend *b, pid_t tid, uint64_t at, const void *buf, size_t size);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls, registers and memory of the fake tasks. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend/fake/internal.h"
 
@@ -292,9 +292,9 @@ static int new_memory(struct fake *f)
 	return -1;
 }
 
-uint8_t *fake_memory(struct fake *f, pid_t pid)
+static uint8_t *bytes_of(struct fake *f, int id)
 {
-	int id = fake_memory_of(f, pid), i;
+	int i;
 
 	for (i = 0; i < FAKE_TASKS && f->memory[i] != NULL; i++)
 		if (f->memory[i]->id == id)
@@ -306,22 +306,37 @@ uint8_t *fake_memory(struct fake *f, pid_t pid)
 	return f->memory[i]->bytes;
 }
 
+uint8_t *fake_memory(struct fake *f, pid_t pid)
+{
+	return bytes_of(f, fake_memory_of(f, pid));
+}
+
+/* A file that says of which memory it is. */
+static int memory_file(int id)
+{
+	int fd = memfd_create("memory", MFD_CLOEXEC);
+
+	if (fd >= 0 && write(fd, &id, sizeof id) != (ssize_t)sizeof id) {
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
 int fake_memory_open(struct backend *b, pid_t pid, bool writable)
 {
 	struct fake *f = fake_of(b);
-	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_OPEN, pid },
-			    fake_task(f, pid) ? 0 : -ESRCH);
+	const struct fake_task *t = fake_task(f, pid);
+	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_OPEN, pid }, t ? 0 : -ESRCH);
 
-	if (r < 0)
-		return r;
-	r = open("/dev/null", (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	return r < 0 ? -errno : r;
+	(void)writable;
+	return r < 0 || t == NULL ? r : memory_file(fake_memory_of(f, t->pid));
 }
 
 /* Where @at is, and how much of @size lies there. NULL: nothing. */
-static uint8_t *place(struct fake *f, pid_t pid, uint64_t at, size_t *size)
+static uint8_t *place(struct fake *f, int id, uint64_t at, size_t *size)
 {
-	uint8_t *bytes = fake_memory(f, pid);
+	uint8_t *bytes = bytes_of(f, id);
 
 	if (bytes == NULL || at < FAKE_MEMORY_AT || at - FAKE_MEMORY_AT >= FAKE_MEMORY)
 		return NULL;
@@ -335,7 +350,7 @@ ssize_t fake_memory_read(struct backend *b, pid_t tid, uint64_t at, void *buf, s
 {
 	struct fake *f = fake_of(b);
 	struct fake_task *t = fake_task(f, tid);
-	uint8_t *from = t ? place(f, t->pid, at, &size) : NULL;
+	uint8_t *from = t ? place(f, fake_memory_of(f, t->pid), at, &size) : NULL;
 	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_READ, tid },
 			    t == NULL	   ? -ESRCH
 			    : from == NULL ? -EFAULT
@@ -352,7 +367,7 @@ ssize_t fake_memory_write(struct backend *b, pid_t tid, int fd, uint64_t at, con
 {
 	struct fake *f = fake_of(b);
 	struct fake_task *t = fake_task(f, tid);
-	uint8_t *to = t ? place(f, t->pid, at, &size) : NULL;
+	uint8_t *to = t ? place(f, fake_memory_of(f, t->pid), at, &size) : NULL;
 	int r = fake_called(f, (struct fake_call){ FAKE_MEMORY_WRITE, tid },
 			    t == NULL	 ? -ESRCH
 			    : to == NULL ? -EFAULT
@@ -365,6 +380,21 @@ ssize_t fake_memory_write(struct backend *b, pid_t tid, int fd, uint64_t at, con
 	if (size)
 		memcpy(to, buf, size);
 	return (ssize_t)size;
+}
+
+int fake_memory_restore(struct backend *b, int fd, uint64_t at, const uint8_t *trap,
+			const uint8_t *original, size_t size)
+{
+	struct fake *f = fake_of(b);
+	uint8_t *to;
+	int id;
+
+	if (pread(fd, &id, sizeof id, 0) != (ssize_t)sizeof id || !is_used(f, id))
+		return -ESTALE;
+	to = place(f, id, at, &size);
+	if (to != NULL && memcmp(to, trap, size) == 0)
+		memcpy(to, original, size);
+	return 0;
 }
 
 ssize_t fake_memory_store(struct backend *b, pid_t tid, uint64_t at, const void *buf, size_t size)

@@ -176,6 +176,8 @@ uint32_t proc_arch(pid_t tid);
 /* mem.c */
 int mem_open(struct backend *base, pid_t tid, bool writable);
 ssize_t mem_read(struct backend *base, pid_t tid, uint64_t at, void *buf, size_t size);
+int mem_restore(struct backend *base, int fd, uint64_t at, const uint8_t *trap,
+		const uint8_t *original, size_t size);
 ssize_t mem_write(struct backend *base, pid_t tid, int fd, uint64_t at, const void *buf,
 		  size_t size);
 

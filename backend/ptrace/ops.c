@@ -261,6 +261,7 @@ static const struct backend_ops ops = {
 	.memory_open = mem_open,
 	.memory_read = mem_read,
 	.memory_write = mem_write,
+	.memory_restore = mem_restore,
 	.memory_store = mem_store,
 	.may_plant = maps_may_plant,
 	.gap = maps_gap,

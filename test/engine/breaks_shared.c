@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Breakpoints in memory that several processes have (gotcha 57). */
+#include <errno.h>
 #include <signal.h>
 
 #include "test/engine/traps.h"
@@ -160,6 +161,33 @@ static void a_trap_lifted_for_an_exec_is_lowered_in_the_parent(void **state)
 	assert_int_equal(byte_at(st, CHILD, AT), 0);
 }
 
+/* Made before anybody was attached, by clone(CLONE_VM): nothing tells of it. */
+static void a_trap_goes_from_the_memory_of_one_that_is_not_known(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	fake_add(st->kernel, CHILD, CHILD)->memory = fake_task(st->kernel, PID)->memory;
+	must_set(c, (struct wire_break){ .addr = AT });
+	assert_int_equal(byte_at(st, CHILD, AT), TRAP);
+	fake_push_dead(st->kernel, PID, SIGKILL);
+	settle(st);
+	assert_int_equal(byte_at(st, CHILD, AT), 0);
+}
+
+/* A child of its vfork() may live on there. */
+static void nothing_is_planted_where_all_are_dying(void **state)
+{
+	struct stage *st = *state;
+	struct client *c = client_attached(st);
+
+	fake_push_exiting(st->kernel, PID, SIGKILL, BACKEND_EXIT_OTHER);
+	settle(st);
+	assert_int_equal(error_of(c, (struct wire_break){ .addr = AT, .mode = COTRACE_NOTE }),
+			 -ESRCH);
+	assert_int_equal(byte_at(st, PID, AT), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +198,8 @@ int main(void)
 		STAGED(a_child_of_vfork_that_is_being_let_go_stays_for_the_first_trap),
 		STAGED(who_shares_memory_stays_as_long_as_somebody_covers_it),
 		STAGED(who_is_attached_by_itself_has_the_traps_of_its_memory),
+		STAGED(a_trap_goes_from_the_memory_of_one_that_is_not_known),
+		STAGED(nothing_is_planted_where_all_are_dying),
 		STAGED(a_trap_lifted_for_an_exec_is_lowered_in_the_parent),
 	};
 

@@ -21,6 +21,8 @@
 #define CLIENTS 6
 #define STEPS_MAX 400
 #define TURNS_MAX 4000
+/* A chain of children of vfork() ends link by link, each in three turns. */
+#define FINISH_TURNS (8 + 3 * FAKE_TASKS)
 
 struct client {
 	int fd;	       /* -1: none */
@@ -49,22 +51,31 @@ static bool io_waits(struct engine *e)
 
 static void turn(struct world *w)
 {
+	bool attach_fails = w->kernel.fake->failures[FAKE_ATTACH].times;
+
 	engine_turn(w->engine, 0);
+	if (attach_fails) /* of some that may be the consequence */
+		kernel_excuse(&w->kernel);
 	kernel_excuse_let_go(&w->kernel, w->engine);
+}
+
+static bool is_busy(struct world *w)
+{
+	return w->kernel.fake->event_count || io_waits(w->engine);
 }
 
 static void settle(struct world *w)
 {
 	int turns = 0;
 
-	while (w->kernel.fake->event_count || io_waits(w->engine)) {
+	while (is_busy(w)) {
 		turn(w);
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
 	virtual_clock_advance(CLOCK_MS);
 	if (timers_next(&w->engine->timers) <= clock_now_ns())
 		turn(w);
-	while (w->kernel.fake->event_count || io_waits(w->engine)) {
+	while (is_busy(w)) {
 		turn(w);
 		FUZZ_CHECK(++turns < TURNS_MAX);
 	}
@@ -376,8 +387,6 @@ static void fail_something(struct world *w)
 	unsigned which = input_below(&w->in, sizeof failures / sizeof *failures);
 
 	fake_fail(w->kernel.fake, failures[which].op, failures[which].error, 1);
-	if (failures[which].op == FAKE_ATTACH)
-		kernel_excuse(&w->kernel);
 }
 
 static void step(struct world *w)
@@ -437,7 +446,7 @@ static void all_is_let_go(struct world *w)
 	for (int i = 0; i < CLIENTS; i++)
 		hang_up(&w->clients[i]);
 	drop_taken(w);
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < FINISH_TURNS && kernel_has_attached(&w->kernel); i++) {
 		kernel_report_forks(&w->kernel);
 		settle(w);
 		kernel_finish(&w->kernel);

@@ -476,6 +476,14 @@ void kernel_report_forks(struct kernel *k)
 	}
 }
 
+bool kernel_has_attached(const struct kernel *k)
+{
+	for (int i = 0; i < k->fake->top; i++)
+		if (k->fake->tasks[i].tid && k->fake->tasks[i].attached)
+			return true;
+	return false;
+}
+
 void kernel_finish(struct kernel *k)
 {
 	static const uint8_t heed[] = { 14 };

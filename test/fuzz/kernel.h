@@ -40,10 +40,12 @@ void kernel_report_forks(struct kernel *k);
 void kernel_check_alone(struct kernel *k);
 /* After each turn of the engine: who was let go while nobody covered its memory is not known. */
 void kernel_excuse_let_go(struct kernel *k, struct engine *e);
-/* An attach is to fail: of some that may be the consequence. */
+/* The engine cannot know of anybody whose memory it has. */
 void kernel_excuse(struct kernel *k);
 /* No trap is left in any memory. */
 void kernel_check_clean(struct kernel *k);
+/* Somebody is under trace. */
+bool kernel_has_attached(const struct kernel *k);
 /* Everybody is about to do what was asked of it: forks are reported, interrupts heeded. */
 void kernel_finish(struct kernel *k);
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Breakpoints in memory that processes share (gotcha 57). */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -138,5 +141,39 @@ TEST(a_process_in_anothers_memory_passes_its_traps_unseen)
 	target_expect(&p.t, "passed 400");
 	target_ends_well(&p.t, 5000);
 	CHECK_EQ(hits, ROUNDS);
+	cotrace_close(s);
+}
+
+static unsigned char byte_of(pid_t pid, uint64_t at)
+{
+	char path[40];
+	unsigned char byte = 0;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK_EQ(pread(fd, &byte, 1, (off_t)at), 1);
+	close(fd);
+	return byte;
+}
+
+/* Nobody had told the engine of it, and it cannot be reached through the one that is gone. */
+TEST(a_process_that_is_not_known_keeps_no_trap_when_the_known_one_dies)
+{
+	unsigned char original;
+	struct cotrace *s;
+	struct pair p;
+
+	pair_start(&p);
+	pair_part(&p);
+	original = byte_of(p.second, p.at);
+	s = attached(p.t.pid, NULL);
+	break_in(s, &p, p.t.pid);
+	CHECK(byte_of(p.second, p.at) != original);
+	CHECK_SYS(kill(p.t.pid, SIGKILL));
+	CHECK_SOON(byte_of(p.second, p.at) == original, 5000);
+	CHECK_SYS(kill(p.second, SIGKILL));
+	CHECK_EQ(target_wait(&p.t, 2000), SIGKILL);
 	cotrace_close(s);
 }
