@@ -119,17 +119,18 @@ void process_find_space(struct process *p)
 int process_attach(struct engine *e, pid_t pid, struct process **out, pid_t *tracer)
 {
 	struct process *p = process_by_pid(e, pid);
-	bool is_new = p == NULL;
+	bool is_new = p == NULL || p->task_count == 0;
 	struct attaching a = { 0 };
 	int r;
 
 	*out = p;
 	if (p != NULL && !p->partial)
 		return 0;
-	if (is_new)
+	if (p == NULL)
 		p = process_new(e, pid);
 	if (p == NULL)
 		return -ENOMEM;
+	p->partial = true; /* until it is done: an attach that fails leaves it there for a moment */
 	list_for_each (&p->tasks, node, after)
 		list_entry(node, struct task, in_process)->detaching = false;
 	a.process = p;
