@@ -77,6 +77,7 @@ void state_make(struct arena *a, struct sample *sample, unsigned round, struct s
 /* A general register by its number in instructions; 16 pc, 17 flags. */
 uint64_t reg_get(const struct arena *a, const uint8_t *regs, unsigned which);
 void reg_put(const struct arena *a, uint8_t *regs, unsigned which, uint64_t value);
+#define REG_RESULT 0u /* eax */
 #define REG_PC 16u
 #define REG_FLAGS 17u
 #define REG_CALL 18u /* orig_rax */

@@ -31,6 +31,17 @@ static void describe(const struct sample *s, bool wide, char *text, size_t size)
 	snprintf(text + used, size - used, " %s", d.text);
 }
 
+/*
+ * What came of it. How a transaction ended, its status says: by the trap that was to catch it or
+ * by an interrupt that came before.
+ */
+static void run(struct trial *t, uint64_t at, size_t size, struct outcome *out)
+{
+	run_free(t->a, &t->from, at, size, out);
+	if (t->d.insn.flags == (CODE_STEPS_TWO | CODE_IS_BRANCH))
+		reg_put(t->a, out->after.regs, REG_RESULT, reg_get(t->a, t->from.regs, REG_RESULT));
+}
+
 static bool complain(struct trial *t, const char *how, const char *what)
 {
 	char text[200];
@@ -113,7 +124,7 @@ static bool try_slot(struct trial *t, uint64_t slot)
 	plant(t->a, CODE_AT, NULL, 0);
 	plant(t->a, slot, t->d.code, t->d.size);
 	if (!t->d.step) {
-		run_free(t->a, &t->from, slot, t->d.end, &t->other);
+		run(t, slot, t->d.end, &t->other);
 		back_from_slot(t, slot);
 		ok = complain(t, far ? "in a far slot" : "in a slot",
 			      outcome_difference(t->a, &t->native, &t->other));
@@ -167,8 +178,8 @@ static bool try_emulation(struct trial *t)
 static bool is_steady(struct trial *t)
 {
 	plant(t->a, CODE_AT, t->sample->bytes, t->sample->length);
-	run_free(t->a, &t->from, CODE_AT, t->sample->length, &t->native);
-	run_free(t->a, &t->from, CODE_AT, t->sample->length, &t->other);
+	run(t, CODE_AT, t->sample->length, &t->native);
+	run(t, CODE_AT, t->sample->length, &t->other);
 	return outcome_difference(t->a, &t->native, &t->other) == NULL;
 }
 
