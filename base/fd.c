@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int fd_close(int fd)
@@ -73,4 +74,22 @@ ssize_t fd_read_stat(pid_t pid, pid_t task, char *buf, size_t size)
 	n -= end + 2 - buf;
 	memmove(buf, end + 2, (size_t)n + 1);
 	return n;
+}
+
+int fd_memory(const char *name, size_t size)
+{
+	int fd = -1, error;
+
+#ifdef MFD_NOEXEC_SEAL
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | (unsigned)MFD_NOEXEC_SEAL);
+#endif
+	if (fd < 0)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) == 0)
+		return fd;
+	error = -errno;
+	fd_close(fd);
+	return error;
 }

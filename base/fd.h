@@ -19,5 +19,10 @@ long fd_status_number(pid_t pid, const char *field);
  * comes before has a name in it that may look like anything. Length or -errno.
  */
 ssize_t fd_read_stat(pid_t pid, pid_t task, char *buf, size_t size);
+/*
+ * Memory that can be mapped by others and sealed, zeroed. Where programs in memfds are frowned
+ * upon it says that it is none. An fd or -errno.
+ */
+int fd_memory(const char *name, size_t size);
 
 #endif

@@ -53,7 +53,6 @@ static void space_free(struct space *s)
 		free(list_entry(node, struct slot_area, in_space));
 	list_remove(&s->in_wakes);
 	sites_destroy(&s->table);
-	fd_close(s->mem);
 	free(s);
 }
 

@@ -15,18 +15,10 @@ _Static_assert(sizeof(struct mailbox) <= 4096, "one page");
 static int new_page(void)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	int fd = -1, error;
+	int fd = fd_memory("cotrace-mailbox", sizeof(struct mailbox)), error;
 
-#ifdef MFD_NOEXEC_SEAL
-	fd = memfd_create("cotrace-mailbox",
-			  MFD_CLOEXEC | MFD_ALLOW_SEALING | (unsigned)MFD_NOEXEC_SEAL);
-#endif
-	if (fd < 0)
-		fd = memfd_create("cotrace-mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
 	/* A page that the client could take away would end the engine. */
-	if (ftruncate(fd, sizeof(struct mailbox)) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0)
+	if (fd < 0 || fcntl(fd, F_ADD_SEALS, seals) == 0)
 		return fd;
 	error = -errno;
 	fd_close(fd);

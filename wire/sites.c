@@ -165,26 +165,6 @@ static int seal(int fd)
 	return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
-/* Where programs in memfds are frowned upon, it must say that it is none. */
-static int new_memfd(size_t size)
-{
-	int fd = -1, error;
-
-#ifdef MFD_NOEXEC_SEAL
-	fd = memfd_create("cotrace-sites",
-			  MFD_CLOEXEC | MFD_ALLOW_SEALING | (unsigned)MFD_NOEXEC_SEAL);
-#endif
-	if (fd < 0)
-		fd = memfd_create("cotrace-sites", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) == 0)
-		return fd;
-	error = -errno;
-	fd_close(fd);
-	return error;
-}
-
 int sites_create(struct sites *s, size_t capacity)
 {
 	void *at;
@@ -192,7 +172,7 @@ int sites_create(struct sites *s, size_t capacity)
 
 	*s = (struct sites)SITES_NULL;
 	s->size = sizeof *s->table + 2 * capacity * sizeof *s->table->records;
-	r = new_memfd(s->size);
+	r = fd_memory("cotrace-sites", s->size);
 	if (r < 0)
 		return r;
 	s->fd = r;

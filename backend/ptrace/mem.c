@@ -108,9 +108,12 @@ int mem_restore(struct backend *base, int fd, uint64_t at, const uint8_t *trap,
 		const uint8_t *original, size_t size)
 {
 	uint8_t now[16];
-	ssize_t n = pread(fd, now, size, (off_t)at);
+	ssize_t n;
 
 	(void)base;
+	if (size > sizeof now)
+		return -EINVAL;
+	n = pread(fd, now, size, (off_t)at);
 	if (n == (ssize_t)size && memcmp(now, trap, size) == 0)
 		n = pwrite(fd, original, size, (off_t)at);
 	return n == 0 ? -ESTALE : n < 0 ? -errno : 0;

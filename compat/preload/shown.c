@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "compat/preload/preload.h"
 
 #define STOPPED "t (tracing stop)"
@@ -107,7 +107,7 @@ static void replace(int fd, int flags, bool stat, enum personality_shown how)
 		n += more;
 	text[n] = '\0';
 	alter(text, stat, how);
-	copy = memfd_create("proc", MFD_CLOEXEC);
+	copy = fd_memory("proc", 0);
 	if (copy >= 0 && write(copy, text, strlen(text)) == (ssize_t)strlen(text) &&
 	    lseek(copy, 0, SEEK_SET) == 0)
 		raw_call(SYS_dup3, (uint64_t)copy, (uint64_t)fd, (uint64_t)(flags & O_CLOEXEC), 0,

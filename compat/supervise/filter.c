@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -186,7 +185,7 @@ int filter_install(bool *no_new_privs)
 /* The instructions, with which the caller compares. 0: not known. */
 static size_t export(uint8_t *code, size_t size)
 {
-	int fd = memfd_create("filter", MFD_CLOEXEC);
+	int fd = fd_memory("filter", 0);
 	scmp_filter_ctx f;
 	ssize_t n = -1;
 
