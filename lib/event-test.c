@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 
 #include "lib/session.h"
 #include "wire/frame.h"
+#include "wire/mailbox.h"
 
 struct fixture {
 	struct cotrace *s;
@@ -351,6 +353,63 @@ static void a_timeout_is_kept_to_the_microsecond_scale(void **state)
 	assert_true(least < CLOCK_MS);
 }
 
+static void post(struct fixture *f, uint64_t seq)
+{
+	put_job(f, seq);
+	assert_true(lane_post(f->s->intake.lane, 0, f->buf, f->w.used));
+	f->w.used = 0;
+}
+
+static void what_was_left_in_the_mailbox_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct lane lane = { 0 };
+
+	f->s->intake.lane = &lane;
+	lane_look(&lane, 0);
+	post(f, 1);
+	assert_int_equal(cotrace_next(f->s, &f->ev, CLOCK_SECOND), 1);
+	assert_int_equal(f->ev.seq, 1);
+}
+
+#define PAIRS 20000
+
+static void *post_one_and_send_the_next(void *arg)
+{
+	struct fixture *f = arg;
+	struct lane *l = f->s->intake.lane;
+
+	for (uint64_t seq = 0; seq < 2 * PAIRS; seq += 2) {
+		while (!lane_is_looked_at(l) || atomic_load(&l->seen) != seq)
+			;
+		post(f, seq + 1);
+		put_job(f, seq + 2);
+		send_batch(f, -1);
+	}
+	return NULL;
+}
+
+/* Also when both come between a look there and one at the socket. */
+static void the_mailbox_comes_before_what_was_sent_after_it(void **state)
+{
+	struct fixture *f = *state;
+	struct lane lane = { 0 };
+	pthread_t engine;
+
+	f->s->intake.lane = &lane;
+	assert_int_equal(pthread_create(&engine, NULL, post_one_and_send_the_next, f), 0);
+	for (uint64_t seq = 1; seq <= 2 * PAIRS; seq++) {
+		if (lane_leave(&lane))
+			lane_look(&lane, seq - 1);
+		while (cotrace_next(f->s, &f->ev, 0) == 0)
+			;
+		if (f->ev.seq != seq)
+			break;
+	}
+	assert_int_equal(f->ev.seq, 2 * PAIRS);
+	pthread_join(engine, NULL);
+}
+
 static void an_event_structure_of_unknown_size_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +436,8 @@ int main(void)
 		CASE(an_engine_that_dies_with_unread_requests_loses_no_event),
 		CASE(after_session_end_there_is_no_second_farewell),
 		CASE(a_timeout_is_kept_to_the_microsecond_scale),
+		CASE(what_was_left_in_the_mailbox_is_not_waited_for),
+		CASE(the_mailbox_comes_before_what_was_sent_after_it),
 		CASE(an_event_structure_of_unknown_size_is_refused),
 	};
 

@@ -103,22 +103,27 @@ static void discard(struct intake *in, int fd)
 		;
 }
 
-/* 1 when an event is loaded, 0 when there is none now, -ESHUTDOWN at the end. */
-/* What lies in the mailbox comes before what is in the socket. */
-static void load_lane(struct intake *in)
+static bool has_full_lane(const struct intake *in)
 {
-	ssize_t n = in->lane != NULL && !in->loaded ? lane_take(in->lane, in->buf) : 0;
-
-	if (n <= 0)
-		return;
-	wire_reader_init(&in->at, in->buf, (size_t)n);
-	seek_event(in);
+	return in->lane != NULL && lane_is_full(in->lane);
 }
 
+/* What lies in the mailbox comes before what is in the socket. */
+static bool load_lane(struct intake *in)
+{
+	ssize_t n = has_full_lane(in) ? lane_take(in->lane, in->buf) : 0;
+
+	if (n > 0) {
+		wire_reader_init(&in->at, in->buf, (size_t)n);
+		seek_event(in);
+	}
+	return in->loaded;
+}
+
+/* 1 when an event is loaded, 0 when there is none now, -ESHUTDOWN at the end. */
 static int load(struct intake *in, int fd)
 {
-	load_lane(in);
-	while (!in->loaded) {
+	while (!in->loaded && !load_lane(in)) {
 		int none;
 		ssize_t n = frame_receive(fd, in->buf, WIRE_DATAGRAM_MAX, &none, MSG_PEEK);
 
@@ -128,6 +133,8 @@ static int load(struct intake *in, int fd)
 			return 0;
 		if (n == -ENOMEM || n == -ENOBUFS)
 			return (int)n;
+		if (has_full_lane(in))
+			continue; /* by now; what is in the socket was sent after it */
 		if (n <= 0 && n != -EMSGSIZE)
 			return -ESHUTDOWN;
 		in->in_socket = true;
@@ -225,43 +232,63 @@ static int try_next(struct cotrace *s, struct cotrace_event *ev, struct decode_s
 	return r;
 }
 
-static bool is_loaded(struct intake *in)
+/* What nobody sees from outside comes first. */
+static bool is_at_hand(struct intake *in)
 {
-	bool loaded;
+	bool at_hand;
 
 	pthread_mutex_lock(&in->lock);
-	loaded = in->loaded;
+	at_hand = in->loaded || has_full_lane(in);
 	pthread_mutex_unlock(&in->lock);
-	return loaded;
+	return at_hand;
 }
 
-static bool look(struct intake *in)
+static void look(struct intake *in)
 {
-	bool looks;
-
 	pthread_mutex_lock(&in->lock);
-	looks = in->lane != NULL && !in->loaded && !lane_is_full(in->lane);
-	if (looks)
+	if (in->lane != NULL && !in->loaded)
 		lane_look(in->lane, in->seq);
 	pthread_mutex_unlock(&in->lock);
-	return looks;
+}
+
+/* Of those without a mailbox only @asked: it takes a system call. */
+static int try_any(struct cotrace *const v[], size_t n, size_t asked, size_t *which,
+		   struct cotrace_event *ev, struct decode_sink *sink)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct intake *in = &v[i]->intake;
+		int r = in->lane != NULL ? !lane_is_quiet(in->lane) : i == asked;
+
+		if (r != 0)
+			r = try_next(v[i], ev, sink);
+		*which = i;
+		if (r != 0)
+			return r;
+	}
+	return 0;
 }
 
 /* Looks again and again, until then. As try_next(). */
-static int spin(struct cotrace *s, struct cotrace_event *ev, struct decode_sink *sink,
-		uint64_t until)
+static int spin(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev,
+		struct decode_sink *sink, uint64_t until)
 {
-	struct intake *in = &s->intake;
-	bool looks = look(in);
+	size_t turn = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < n; i++)
+		look(&v[i]->intake);
 	while (r == 0 && clock_now_ns() < until) {
 		sched_yield();
-		if (!looks || !lane_is_quiet(in->lane))
-			r = try_next(s, ev, sink);
+		r = try_any(v, n, turn++ % n, which, ev, sink);
 	}
-	if (looks && !lane_leave(in->lane) && r == 0)
-		r = try_next(s, ev, sink);
+	for (size_t i = 0; i < n; i++) {
+		struct intake *in = &v[i]->intake;
+
+		if (in->lane == NULL || lane_leave(in->lane) || r != 0)
+			continue;
+		*which = i;
+		r = try_next(v[i], ev, sink);
+	}
 	return r;
 }
 
@@ -269,19 +296,20 @@ static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink 
 		int64_t timeout_ns)
 {
 	uint64_t deadline, until;
+	size_t which;
 	int r;
 
 	if (ev->size != sizeof *ev)
 		return -EINVAL;
 	/* Where there is time to wait, and nothing left of a datagram, waiting tells. */
-	if (timeout_ns == 0 || is_loaded(&s->intake)) {
+	if (timeout_ns == 0 || is_at_hand(&s->intake)) {
 		r = try_next(s, ev, sink);
 		if (r != 0 || timeout_ns == 0)
 			return r;
 	}
 	deadline = clock_deadline(timeout_ns);
 	until = spin_until(&s->intake, deadline);
-	if (until > 0 && (r = spin(s, ev, sink, until)) != 0) {
+	if (until > 0 && (r = spin(&s, 1, &which, ev, sink, until)) != 0) {
 		was_of_use(&s->intake, until);
 		return r;
 	}
@@ -291,58 +319,6 @@ static int next(struct cotrace *s, struct cotrace_event *ev, struct decode_sink 
 			return r;
 		r = try_next(s, ev, sink);
 	} while (r == 0);
-	return r;
-}
-
-#define EACH_TURN 8u /* sessions without a mailbox are asked so seldom: that is a system call */
-
-/* What nobody sees from outside comes first. */
-static bool is_at_hand(struct intake *in)
-{
-	bool at_hand;
-
-	pthread_mutex_lock(&in->lock);
-	at_hand = in->loaded || (in->lane != NULL && lane_is_full(in->lane));
-	pthread_mutex_unlock(&in->lock);
-	return at_hand;
-}
-
-static int try_any(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev,
-		   bool all)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct intake *in = &v[i]->intake;
-		int r = in->lane != NULL ? !lane_is_quiet(in->lane) : all;
-
-		if (r != 0)
-			r = try_next(v[i], ev, NULL);
-		*which = i;
-		if (r != 0)
-			return r;
-	}
-	return 0;
-}
-
-static int spin_any(struct cotrace *const v[], size_t n, size_t *which, struct cotrace_event *ev,
-		    uint64_t until)
-{
-	unsigned turn = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < n; i++)
-		look(&v[i]->intake);
-	while (r == 0 && clock_now_ns() < until) {
-		sched_yield();
-		r = try_any(v, n, which, ev, turn++ % EACH_TURN == 0);
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct intake *in = &v[i]->intake;
-
-		if (in->lane == NULL || lane_leave(in->lane) || r != 0)
-			continue;
-		*which = i;
-		r = try_next(v[i], ev, NULL);
-	}
 	return r;
 }
 
@@ -363,7 +339,7 @@ static int next_soon(struct cotrace *const v[], size_t n, size_t *which, struct 
 	}
 	if (until == 0)
 		return 0;
-	r = spin_any(v, n, which, ev, until);
+	r = spin(v, n, which, ev, NULL, until);
 	if (r != 0)
 		was_of_use(&v[*which]->intake, until);
 	return r;
