@@ -115,27 +115,33 @@ static int cover(struct covered **out, struct tracer *tracer, pid_t pid)
 	return 0;
 }
 
-/* The session's id of a task, and how it stands. */
-static int find_task(struct cotrace *s, pid_t tid, struct cotrace_task_info *info)
+static int list_tasks(struct cotrace *s, struct cotrace_task_info **out)
 {
-	struct cotrace_task_info some[64], *v = some;
-	int n = cotrace_tasks(s, v, 64), r = -ESRCH;
+	int n = 64, max;
 
-	if (n > 64) {
-		v = calloc((size_t)n, sizeof *v);
-		if (v == NULL)
-			return -ENOMEM;
-		n = cotrace_tasks(s, v, (size_t)n);
-	}
-	for (int i = 0; i < n && r == -ESRCH; i++) {
+	*out = NULL;
+	do { /* there may be more of them each time */
+		max = n;
+		free(*out);
+		*out = calloc((size_t)max, sizeof **out);
+		n = *out != NULL ? cotrace_tasks(s, *out, (size_t)max) : -ENOMEM;
+	} while (n > max);
+	return n;
+}
+
+int session_find_task(struct cotrace *s, pid_t tid, struct cotrace_task_info *info)
+{
+	struct cotrace_task_info *v;
+	int n = list_tasks(s, &v), r = n < 0 ? n : -ESRCH;
+
+	for (int i = 0; i < n; i++) {
 		if (v[i].tid == tid && v[i].state != COTRACE_TASK_EXITED) {
 			*info = v[i];
 			r = 0;
 		}
 	}
-	if (v != some)
-		free(v);
-	return n < 0 ? n : r;
+	free(v);
+	return r;
 }
 
 static int add_tracee(struct tracee **out, struct tracer *tracer, pid_t pid, pid_t tid,
@@ -145,7 +151,7 @@ static int add_tracee(struct tracee **out, struct tracer *tracer, pid_t pid, pid
 	int r = cover(&c, tracer, pid);
 
 	if (r == 0)
-		r = find_task(c->s, tid, info);
+		r = session_find_task(c->s, tid, info);
 	if (r == 0) {
 		*out = tracee_new(c, tid, info->task);
 		r = *out == NULL ? -ENOMEM : 0;
@@ -178,18 +184,32 @@ static int as_ptrace(int r)
 	return r == -ESRCH || r == -ENOMEM || r == 0 ? r : -EPERM;
 }
 
+/* For tracers that we serve ourselves. */
+static int count_covered(const struct personality *p, pid_t pid)
+{
+	int n = 0;
+
+	list_for_each (&p->tracers, node, after)
+		n += covered_by_pid(list_entry(node, struct tracer, in_personality), pid) != NULL;
+	return n;
+}
+
 /* The engine knows who opened a session, and forgets it when its tracer closes it. */
 static bool has_lent(const struct personality *p, pid_t pid)
 {
-	int n = cotrace_sessions(p->anchor, NULL, 0);
-	struct cotrace_session_info *v = n > 0 ? calloc((size_t)n, sizeof *v) : NULL;
-	bool lent = false;
+	struct cotrace_session_info *v = NULL;
+	int n = 0, max, opened = 0;
 
-	if (v != NULL && (n = cotrace_sessions(p->anchor, v, (size_t)n)) > 0)
-		for (int i = 0; i < n; i++)
-			lent |= v[i].root_pid == pid && v[i].owner_pid == getpid();
+	do {
+		max = n + 16;
+		free(v);
+		v = calloc((size_t)max, sizeof *v);
+		n = v != NULL ? cotrace_sessions(p->anchor, v, (size_t)max) : -ENOMEM;
+	} while (n > max);
+	for (int i = 0; i < n; i++)
+		opened += v[i].root_pid == pid && v[i].owner_pid == getpid();
 	free(v);
-	return lent;
+	return opened > count_covered(p, pid);
 }
 
 int personality_lend(struct personality *p, const struct caller *c, struct cotrace **out,
@@ -200,7 +220,7 @@ int personality_lend(struct personality *p, const struct caller *c, struct cotra
 
 	if (r < 0)
 		return as_ptrace(r);
-	r = find_task(*out, c->tid, &info);
+	r = session_find_task(*out, c->tid, &info);
 	if (r < 0) {
 		cotrace_close(*out);
 		*out = NULL;

@@ -20,6 +20,7 @@
 
 struct personality;
 struct cotrace;
+struct cotrace_task_info;
 
 /* A task that calls, as the kernel sees it, and its memory. */
 struct caller {
@@ -78,6 +79,8 @@ int64_t personality_ptrace(struct personality *p, const struct caller *c, uint64
  */
 int personality_lend(struct personality *p, const struct caller *c, struct cotrace **out,
 		     uint64_t *task);
+/* The task of a session, as it stands. 0; -ESRCH, or as cotrace_tasks(). */
+int session_find_task(struct cotrace *s, pid_t tid, struct cotrace_task_info *info);
 /* The other side. Owns @fd from here on. */
 int personality_borrow(struct personality *p, pid_t tracer, const struct caller *c, uint64_t task,
 		       int fd);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "base/clock.h"
@@ -89,24 +88,6 @@ static bool open_session(struct supervisor *s, struct tool *t)
 	return r == 0;
 }
 
-static uint64_t task_of(struct cotrace *session, pid_t tid)
-{
-	int count = cotrace_tasks(session, NULL, 0);
-	struct cotrace_task_info *v;
-	uint64_t task = 0;
-
-	if (count <= 0)
-		return 0;
-	v = calloc((size_t)count, sizeof *v);
-	if (v)
-		count = cotrace_tasks(session, v, (size_t)count);
-	for (int i = 0; v && i < count; i++)
-		if (v[i].tid == tid)
-			task = v[i].task;
-	free(v);
-	return task;
-}
-
 /*
  * The call in which it waits, if it does: what it was notified of may be over since. A thread
  * that runs is about to wait, or has just done so; stopping it then does no harm.
@@ -128,15 +109,15 @@ void callback(struct supervisor *s, struct tool *t, struct wait *w)
 {
 	pid_t tid = w->notice.caller.tid;
 	bool waits = may_wait(tid, w->notice.caller.compat);
-	uint64_t task;
+	struct cotrace_task_info info;
 
 	/* Either way it is called back once: it asks again, or it did not wait. */
 	wait_free(s, w);
 	if (!waits || !open_session(s, t))
 		return;
-	task = task_of(t->session, tid);
 	use(s, t);
-	if (task && cotrace_stop(t->session, task, COTRACE_ONE, 0) != -ESRCH)
+	if (session_find_task(t->session, tid, &info) == 0 &&
+	    cotrace_stop(t->session, info.task, COTRACE_ONE, 0) != -ESRCH)
 		t->calling++;
 	log_debug("%d is called back from its wait", tid);
 }
