@@ -55,12 +55,12 @@ static bool verdict_of(struct tracee *t, int signo, struct cotrace_verdict *v)
 	return false;
 }
 
-/* At stops that are no signal's the kernel takes a signal, too, but for events. */
+/* At some stops that are no signal's the kernel takes a signal, too; at the others it is lost. */
 static void inject(struct tracee *t, int signo)
 {
 	const void *info = t->info_set && t->info.si_signo == signo ? &t->info : NULL;
 
-	if (signo == 0 || t->kind == STOP_SIGNAL || t->kind == STOP_EVENT)
+	if (signo == 0 || (t->kind != STOP_TRAP && t->kind != STOP_CALL))
 		return;
 	if (t->kind == STOP_TRAP)
 		t->injected = signo;
@@ -271,11 +271,9 @@ int resume_detach(struct tracee *t, int signo)
 
 	if (kill_at_stop(t, signo))
 		signo = 0;
-	else if (t->kind == STOP_TRAP || t->kind == STOP_CALL)
-		inject(t, signo);
-	decides = verdict_of(t, signo, &v);
-	if (t->kind == STOP_GROUP && signo == 0)
-		decides = false; /* its process stays stopped */
+	inject(t, signo);
+	/* One that is stopped stays so. */
+	decides = t->kind != STOP_GROUP && verdict_of(t, signo, &v);
 	t->due = 0;
 	t->mode = MODE_CONT;
 	user_move(t);

@@ -135,16 +135,24 @@ FACTS(a_stop_of_the_whole_process)
 	stop_signal(SIGSTOP);
 }
 
+/* A child that stands because its process is stopped. */
+static pid_t stopped(bool seize)
+{
+	pid_t pid = seize ? seized("child", idle, 0) : traced("child", idle, 0);
+
+	request(PTRACE_CONT, pid, 0, 0);
+	await(pid, 'S');
+	kill(pid, SIGSTOP);
+	next(pid, __WALL);
+	resume(PTRACE_CONT, pid, SIGSTOP);
+	return pid;
+}
+
 FACTS(a_stop_that_is_run_through)
 {
 	for (int seize = 0; seize < 2; seize++) {
-		pid_t pid = seize ? seized("child", idle, 0) : traced("child", idle, 0);
+		pid_t pid = stopped(seize);
 
-		request(PTRACE_CONT, pid, 0, 0);
-		await(pid, 'S');
-		kill(pid, SIGSTOP);
-		next(pid, __WALL);
-		resume(PTRACE_CONT, pid, SIGSTOP);
 		tell_siginfo(pid);
 		ASK(PTRACE_CONT, pid, 0, 0);
 		tell_states(pid);
@@ -172,13 +180,8 @@ FACTS(a_stop_that_is_not_delivered)
 
 FACTS(listen_then_interrupt)
 {
-	pid_t pid = seized("child", idle, 0);
+	pid_t pid = stopped(true);
 
-	request(PTRACE_CONT, pid, 0, 0);
-	await(pid, 'S');
-	kill(pid, SIGSTOP);
-	next(pid, __WALL);
-	resume(PTRACE_CONT, pid, SIGSTOP);
 	ASK(PTRACE_LISTEN, pid, 0, 0);
 	ASK(PTRACE_INTERRUPT, pid, 0, 0);
 	next(pid, __WALL);
@@ -245,13 +248,8 @@ FACTS(detach_at_a_signal)
 FACTS(detach_while_the_process_is_stopped)
 {
 	for (int seize = 0; seize < 2; seize++) {
-		pid_t pid = seize ? seized("child", idle, 0) : traced("child", idle, 0);
+		pid_t pid = stopped(seize);
 
-		request(PTRACE_CONT, pid, 0, 0);
-		await(pid, 'S');
-		kill(pid, SIGSTOP);
-		next(pid, __WALL);
-		resume(PTRACE_CONT, pid, SIGSTOP);
 		ASK(PTRACE_DETACH, pid, 0, 0);
 		settle();
 		next(pid, WNOHANG | WUNTRACED);
@@ -259,6 +257,28 @@ FACTS(detach_while_the_process_is_stopped)
 		kill(pid, SIGCONT);
 		await(pid, 'S');
 		end(pid);
+	}
+}
+
+static void give_to_stopped(bool seize, int how, int signo)
+{
+	pid_t pid = stopped(seize);
+
+	say("signal %d", signo);
+	ask(how == PTRACE_CONT ? "CONT" : "DETACH", how, pid, 0, (uintptr_t)signo);
+	settle();
+	next(pid, WNOHANG | WUNTRACED);
+	say("state %c", state_of(pid));
+	end(pid);
+}
+
+FACTS(a_signal_given_to_a_process_that_is_stopped)
+{
+	static const int signals[] = { SIGSTOP, SIGTERM, SIGCONT, SIGKILL };
+
+	for (unsigned i = 0; i < 2 * sizeof signals / sizeof signals[0]; i++) {
+		give_to_stopped(i % 2, PTRACE_CONT, signals[i / 2]);
+		give_to_stopped(i % 2, PTRACE_DETACH, signals[i / 2]);
 	}
 }
 
