@@ -234,6 +234,16 @@ static void broken_exit_event(struct tracee *t, const struct cotrace_event *ev)
 	t->only_told = true;
 }
 
+static void due_or_carry_on(struct tracee *t, const struct cotrace_event *ev)
+{
+	if (t->due == 0 || t->state != TRACEE_RUNS) {
+		resume_carry_on(t, ev);
+		return;
+	}
+	keep(t, ev);
+	event_next_due(t);
+}
+
 static void exit_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	bool trap = t->exec_exit, emulated = t->emulated;
@@ -252,22 +262,38 @@ static void exit_event(struct tracee *t, const struct cotrace_event *ev)
 	} else if (t->mode == MODE_STEP) { /* a call is one instruction */
 		keep(t, ev);
 		report_trap(t, user_stepped(t, ev->pc), ev->pc);
-	} else if (t->due != 0 && t->state == TRACEE_RUNS) {
-		keep(t, ev);
-		event_next_due(t);
 	} else {
-		resume_carry_on(t, ev);
+		due_or_carry_on(t, ev);
 	}
 }
 
-static void filter_event(struct tracee *t, const struct cotrace_event *ev)
+/* What is told only with an option; that is a bit with the number of its event. */
+static void option_event(struct tracee *t, const struct cotrace_event *ev, uint32_t option,
+			 uint64_t message)
 {
-	if (!(t->options & PTRACE_O_TRACESECCOMP)) {
+	if (!(t->options & option)) {
 		resume_carry_on(t, ev);
 		return;
 	}
 	keep(t, ev);
-	report_event(t, PTRACE_EVENT_SECCOMP, ev->seccomp.data);
+	report_event(t, __builtin_ctz(option), message);
+}
+
+/* By which option one stops there, in the midst of a call; 0: elsewhere. */
+static uint32_t option_of(uint32_t where)
+{
+	switch (where) {
+	case COTRACE_EVENT_FORK:
+		return PTRACE_O_TRACEFORK;
+	case COTRACE_EVENT_VFORK:
+		return PTRACE_O_TRACEVFORK;
+	case COTRACE_EVENT_CLONE:
+		return PTRACE_O_TRACECLONE;
+	case COTRACE_EVENT_VFORK_DONE:
+		return PTRACE_O_TRACEVFORKDONE;
+	default:
+		return 0;
+	}
 }
 
 /* The caller of exec has its leader's tid now; what else there was is gone. */
@@ -287,7 +313,8 @@ static struct tracee *exec_survivor(struct covered *c, const struct cotrace_even
 	return caller;
 }
 
-static void exec_event(struct covered *c, const struct cotrace_event *ev)
+/* What becomes of the tracees, at once. NULL: nobody is left. */
+static struct tracee *executed(struct covered *c, const struct cotrace_event *ev)
 {
 	struct tracee *t = exec_survivor(c, ev);
 
@@ -295,17 +322,17 @@ static void exec_event(struct covered *c, const struct cotrace_event *ev)
 	if (t == NULL) {
 		pass(c, ev);
 		covered_release(c);
-		return;
+		return NULL;
 	}
 	t->pc_at = t->moved_from = 0; /* where it was is no more */
 	user_forget_debug(t);
-	if (t->options & PTRACE_O_TRACEEXEC) {
-		keep(t, ev);
-		report_event(t, PTRACE_EVENT_EXEC, (uint64_t)ev->exec.former_tid);
-		return;
-	}
-	t->exec_exit = !t->seized;
-	resume_carry_on(t, ev);
+	return t;
+}
+
+static void exec_event(struct tracee *t, const struct cotrace_event *ev)
+{
+	t->exec_exit = !t->seized && !(t->options & PTRACE_O_TRACEEXEC);
+	option_event(t, ev, PTRACE_O_TRACEEXEC, (uint64_t)ev->exec.former_tid);
 }
 
 /* A child that neither tracer nor program want traced has come for nothing: its session ends. */
@@ -320,17 +347,9 @@ static void unannounced(struct tracee *t, const struct cotrace_event *ev)
 
 static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 {
-	static const struct {
-		uint32_t option;
-		int event;
-	} vfork_ = { PTRACE_O_TRACEVFORK, PTRACE_EVENT_VFORK },
-	  fork_ = { PTRACE_O_TRACEFORK, PTRACE_EVENT_FORK },
-	  clone_ = { PTRACE_O_TRACECLONE, PTRACE_EVENT_CLONE }, *kind;
+	uint32_t option = option_of(ev->kind);
 
-	kind = ev->kind == COTRACE_EVENT_VFORK	 ? &vfork_
-	       : ev->kind == COTRACE_EVENT_CLONE ? &clone_
-						 : &fork_;
-	if (!(t->options & kind->option)) {
+	if (!(t->options & option)) {
 		unannounced(t, ev);
 		return;
 	}
@@ -340,7 +359,7 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 		t->event_open = false;
 		pass(t->covered, ev);
 	}
-	report_event(t, kind->event, (uint64_t)ev->child.tid);
+	report_event(t, __builtin_ctz(option), (uint64_t)ev->child.tid);
 	if (ev->kind == COTRACE_EVENT_CLONE)
 		attach_new(t->covered, t, ev->child.tid, ev->child.task);
 	else
@@ -348,30 +367,22 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 }
 
 /* A new thread: its creator's options say whether it is a tracee. */
-static void start_event(struct covered *c, const struct cotrace_event *ev)
+static struct tracee *started(struct covered *c, const struct cotrace_event *ev)
 {
 	const struct tracee *creator = tracee_by_tid(c->tracer, ev->child.tid);
 	struct tracee *t = NULL;
 
 	if (creator != NULL && creator->covered == c && creator->options & PTRACE_O_TRACECLONE)
 		t = attach_new(c, creator, ev->tid, ev->task);
-	if (t == NULL) {
+	if (t == NULL)
 		pass(c, ev);
-		return;
-	}
-	keep(t, ev);
-	event_next_due(t);
+	return t;
 }
 
 static void task_exit_event(struct tracee *t, const struct cotrace_event *ev)
 {
 	if (ev->flags & COTRACE_EV_STOP) {
-		if (!(t->options & PTRACE_O_TRACEEXIT)) {
-			resume_carry_on(t, ev);
-			return;
-		}
-		keep(t, ev);
-		report_event(t, PTRACE_EVENT_EXIT, (uint64_t)(unsigned)ev->exit.status);
+		option_event(t, ev, PTRACE_O_TRACEEXIT, (uint64_t)(unsigned)ev->exit.status);
 		return;
 	}
 	t->covered->dying =
@@ -386,23 +397,6 @@ static void job_stop_event(struct tracee *t, const struct cotrace_event *ev)
 	t->covered->continued = false;
 	keep(t, ev);
 	report_group(t, ev->job.signo);
-}
-
-/* By which option one stops there, in the midst of a call; 0: elsewhere. */
-static uint32_t option_of(uint32_t where)
-{
-	switch (where) {
-	case COTRACE_EVENT_FORK:
-		return PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE;
-	case COTRACE_EVENT_VFORK:
-		return PTRACE_O_TRACEVFORK;
-	case COTRACE_EVENT_CLONE:
-		return PTRACE_O_TRACECLONE;
-	case COTRACE_EVENT_VFORK_DONE:
-		return PTRACE_O_TRACEVFORKDONE;
-	default:
-		return 0;
-	}
 }
 
 static void stop_done_event(struct tracee *t, const struct cotrace_event *ev)
@@ -480,6 +474,12 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 		return;
 	}
 	switch (ev->kind) {
+	case COTRACE_EVENT_TASK_START:
+		due_or_carry_on(t, ev);
+		break;
+	case COTRACE_EVENT_EXEC:
+		exec_event(t, ev);
+		break;
 	case COTRACE_EVENT_SIGNAL:
 		signal_event(t, ev);
 		break;
@@ -495,15 +495,10 @@ static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 		birth_event(t, ev);
 		break;
 	case COTRACE_EVENT_VFORK_DONE:
-		if (t->options & PTRACE_O_TRACEVFORKDONE) {
-			keep(t, ev);
-			report_event(t, PTRACE_EVENT_VFORK_DONE, (uint64_t)ev->child.tid);
-		} else {
-			resume_carry_on(t, ev);
-		}
+		option_event(t, ev, PTRACE_O_TRACEVFORKDONE, (uint64_t)ev->child.tid);
 		break;
 	case COTRACE_EVENT_SECCOMP:
-		filter_event(t, ev);
+		option_event(t, ev, PTRACE_O_TRACESECCOMP, ev->seccomp.data);
 		break;
 	case COTRACE_EVENT_TASK_EXIT:
 		task_exit_event(t, ev);
@@ -567,9 +562,21 @@ static void over_event(struct covered *c)
 	tracer->p->host->changed(tracer->p->arg, tracer->pid, false, NULL);
 }
 
-void covered_event(struct covered *c, const struct cotrace_event *ev)
+static struct tracee *traced(struct covered *c, const struct cotrace_event *ev)
 {
 	struct tracee *t = tracee_by_tid(c->tracer, ev->tid);
+
+	if (t != NULL && t->covered == c)
+		return t;
+	if (ev->kind == COTRACE_EVENT_FORK || ev->kind == COTRACE_EVENT_VFORK)
+		fd_close(ev->child.fd);
+	pass(c, ev);
+	return NULL;
+}
+
+void covered_event(struct covered *c, const struct cotrace_event *ev)
+{
+	struct tracee *t;
 
 	switch (ev->kind) {
 	case COTRACE_EVENT_ENGINE_GONE:
@@ -580,19 +587,14 @@ void covered_event(struct covered *c, const struct cotrace_event *ev)
 		process_exit_event(c, ev);
 		return;
 	case COTRACE_EVENT_EXEC:
-		exec_event(c, ev);
-		return;
-	case COTRACE_EVENT_TASK_START:
-		start_event(c, ev);
-		return;
-	default:
+		t = executed(c, ev);
 		break;
+	case COTRACE_EVENT_TASK_START:
+		t = started(c, ev);
+		break;
+	default:
+		t = traced(c, ev);
 	}
-	if (t != NULL && t->covered == c)
+	if (t != NULL)
 		tracee_event(t, ev);
-	else {
-		if (ev->kind == COTRACE_EVENT_FORK || ev->kind == COTRACE_EVENT_VFORK)
-			fd_close(ev->child.fd);
-		pass(c, ev);
-	}
 }
