@@ -96,40 +96,30 @@ bool event_next_due(struct tracee *t)
 	switch (due) {
 	case DUE_TRAP:
 		report_made_signal(t, SIGTRAP, SI_USER, true);
-		return true;
+		break;
 	case DUE_GROUP:
 		report_group(t, SIGSTOP);
-		return true;
+		break;
 	case DUE_SIGSTOP:
 		report_made_signal(t, SIGSTOP, SI_KERNEL, false);
-		return true;
+		break;
 	case DUE_INTERRUPT:
 		report_event(t, PTRACE_EVENT_STOP, 0);
-		return true;
+		break;
 	case DUE_BIRTH:
 		report_made_signal(t, SIGSTOP, SI_USER, false);
-		return true;
+		break;
 	case DUE_SENT:
 		status_stop_info(&t->info, SIGSTOP, SI_TKILL, tracer_of(t)->pid, t->covered->uid);
 		report(t, STOP_TRAP, status_stopped(SIGSTOP, 0), 0);
-		return true;
+		break;
 	case DUE_SIGNAL:
 		report(t, STOP_SIGNAL, status_stopped(t->ev.signal.signo, 0), 0);
-		return true;
-	}
-	return false;
-}
-
-/* The kernel keeps no child of such a one, but tells it of the end of those that it traces. */
-static bool ignores_children(pid_t pid)
-{
-	char path[32], text[2048], *at;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	if (fd_read_file(path, text, sizeof text) < 0)
+		break;
+	default:
 		return false;
-	at = strstr(text, "\nSigIgn:");
-	return at != NULL && strtoull(at + strlen("\nSigIgn:"), NULL, 16) >> (SIGCHLD - 1) & 1;
+	}
+	return true;
 }
 
 void event_dead(struct tracee *t, int status)
@@ -139,7 +129,7 @@ void event_dead(struct tracee *t, int status)
 	t->state = TRACEE_DEAD;
 	t->status = status;
 	t->event_open = t->held = t->has_later = false;
-	t->kernels = t->tid == c->pid && c->child && !ignores_children(tracer_of(t)->pid);
+	t->kernels = t->tid == c->pid && c->child && !tracer_ignores_children(tracer_of(t));
 	/* For its own child the kernel does that. */
 	tell(t, false, !t->kernels);
 	attach_follow_options(c);
@@ -319,11 +309,8 @@ static struct tracee *executed(struct covered *c, const struct cotrace_event *ev
 	struct tracee *t = exec_survivor(c, ev);
 
 	memory_forget_traps(c);
-	if (t == NULL) {
-		pass(c, ev);
-		covered_release(c);
+	if (t == NULL)
 		return NULL;
-	}
 	t->pc_at = t->moved_from = 0; /* where it was is no more */
 	user_forget_debug(t);
 	return t;
@@ -370,13 +357,10 @@ static void birth_event(struct tracee *t, const struct cotrace_event *ev)
 static struct tracee *started(struct covered *c, const struct cotrace_event *ev)
 {
 	const struct tracee *creator = tracee_by_tid(c->tracer, ev->child.tid);
-	struct tracee *t = NULL;
 
 	if (creator != NULL && creator->covered == c && creator->options & PTRACE_O_TRACECLONE)
-		t = attach_new(c, creator, ev->tid, ev->task);
-	if (t == NULL)
-		pass(c, ev);
-	return t;
+		return attach_new(c, creator, ev->tid, ev->task);
+	return NULL;
 }
 
 static void task_exit_event(struct tracee *t, const struct cotrace_event *ev)
@@ -464,11 +448,16 @@ static void watchpoint_event(struct tracee *t, const struct cotrace_event *ev)
 	report_trap(t, TRAP_HWBKPT, ev->watchpoint.addr);
 }
 
+/* Its stop's turn has come to us, but to its tracer it stands already. */
+static bool comes_early(const struct tracee *t, const struct cotrace_event *ev)
+{
+	return t->state == TRACEE_STANDS && (t->held || t->only_told) && !t->event_open &&
+	       ev->flags & COTRACE_EV_STOP && ev->kind != COTRACE_EVENT_TASK_EXIT;
+}
+
 static void tracee_event(struct tracee *t, const struct cotrace_event *ev)
 {
-	/* Its stop's turn has come to us, but to its tracer it stands already. */
-	if (t->state == TRACEE_STANDS && (t->held || t->only_told) && !t->event_open &&
-	    ev->flags & COTRACE_EV_STOP && ev->kind != COTRACE_EVENT_TASK_EXIT) {
+	if (comes_early(t, ev)) {
 		t->later = *ev;
 		t->has_later = true;
 		return;
@@ -566,12 +555,17 @@ static struct tracee *traced(struct covered *c, const struct cotrace_event *ev)
 {
 	struct tracee *t = tracee_by_tid(c->tracer, ev->tid);
 
-	if (t != NULL && t->covered == c)
-		return t;
+	return t != NULL && t->covered == c ? t : NULL;
+}
+
+/* Nobody's stop is passed. */
+static void untraced_event(struct covered *c, const struct cotrace_event *ev)
+{
 	if (ev->kind == COTRACE_EVENT_FORK || ev->kind == COTRACE_EVENT_VFORK)
 		fd_close(ev->child.fd);
 	pass(c, ev);
-	return NULL;
+	if (ev->kind == COTRACE_EVENT_EXEC)
+		covered_release(c);
 }
 
 void covered_event(struct covered *c, const struct cotrace_event *ev)
@@ -597,4 +591,6 @@ void covered_event(struct covered *c, const struct cotrace_event *ev)
 	}
 	if (t != NULL)
 		tracee_event(t, ev);
+	else
+		untraced_event(c, ev);
 }

@@ -125,6 +125,8 @@ struct tracee {
 /* tracer.c */
 struct tracer *tracer_by_pid(const struct personality *p, pid_t pid);
 struct tracer *tracer_get(struct personality *p, pid_t pid);
+/* Of SIGCHLD. */
+bool tracer_ignores_children(const struct tracer *t);
 struct tracee *tracee_by_tid(const struct tracer *t, pid_t tid);
 struct covered *covered_by_pid(const struct tracer *t, pid_t pid);
 struct tracee *tracee_new(struct covered *c, pid_t tid, uint64_t task);

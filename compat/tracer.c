@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <linux/ptrace.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -108,6 +110,18 @@ enum personality_shown personality_shown(struct personality *p, pid_t tracer, pi
 	if (e == NULL)
 		return SHOWN_AS_IT_IS;
 	return e->state == TRACEE_RUNS ? SHOWN_RUNNING : SHOWN_STOPPED;
+}
+
+/* The kernel keeps no child of such a one, but tells it of the end of those that it traces. */
+bool tracer_ignores_children(const struct tracer *t)
+{
+	char path[32], text[2048], *at;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)t->pid);
+	if (fd_read_file(path, text, sizeof text) < 0)
+		return false;
+	at = strstr(text, "\nSigIgn:");
+	return at != NULL && strtoull(at + strlen("\nSigIgn:"), NULL, 16) >> (SIGCHLD - 1) & 1;
 }
 
 /* ---- Coming and going ---- */
