@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a system call stop costs: a ptrace loop, cotrace telling of it (note), cotrace asking
- * about it (stop; by subscription, and as the personality of cotrace run does), strace. All attach to the same kind of running target; nanoseconds per
- * stop, two stops a call, until the tracer has seen the last.
+ * about it (stop; by subscription, and as the personality of cotrace run does), strace. All
+ * attach to the same kind of running target; nanoseconds per stop, two stops a call, until the
+ * tracer has seen the last.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -138,7 +138,7 @@ static void arm(const struct covered *c, int signo)
 	}
 	fcntl(fd, F_SETFL, signo ? flags | O_ASYNC : flags & ~O_ASYNC);
 	if (signo && poll(&p, 1, 0) > 0) /* nothing tells of what came before */
-		kill(getpid(), signo);
+		tgkill(getpid(), getpid(), signo);
 }
 
 struct covered *covered_new(struct tracer *tracer, pid_t pid, struct cotrace *s)

@@ -27,6 +27,11 @@ static void done_free(struct done *d)
 	free(d);
 }
 
+void ptrace_drop(struct supervisor *s, pid_t tid)
+{
+	done_free(map_take(&s->done, (uint64_t)tid));
+}
+
 /* False: it has been taken away once more. */
 static bool give(struct supervisor *s, const struct notice *n, struct done *d)
 {

@@ -125,6 +125,8 @@ bool notice_process(struct supervisor *s, struct notice *n);
 
 /* ---- ptrace.c ---- */
 void ptrace_begin(struct supervisor *s, struct notice *n);
+/* The thread is gone, and asks for nothing again; its tid may be another's soon. */
+void ptrace_drop(struct supervisor *s, pid_t tid);
 /* SIGSTOP to a thread. */
 void stop_begin(struct supervisor *s, struct notice *n);
 

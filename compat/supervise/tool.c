@@ -138,7 +138,7 @@ static void settle(struct supervisor *s, struct tool *t)
 	t->sigchld = false;
 	t->calling = 0;
 	take_what_has_come(s);
-	kill(t->pid, SIGCHLD);
+	pidfd_send_signal(t->source.fd, SIGCHLD, NULL, 0);
 }
 
 void tools_settle(struct supervisor *s)
@@ -180,6 +180,7 @@ static void thread_ended(struct supervisor *s, struct source *source)
 	source_remove(s, source);
 	free(t);
 	wait_drop(s, tid);
+	ptrace_drop(s, tid);
 	if (tid != pid && tool_find(s, pid))
 		personality_tracer_gone(s->personality, pid, tid);
 }
