@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "compat/status.h"
+
 #define WAIT4_OPTIONS (WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
 #define WAITID_OPTIONS \
 	(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)
@@ -58,36 +60,20 @@ int64_t wait_call_value(const struct wait_call *w, const struct wait_result *r)
 	return w->is_waitid ? 0 : r->tid;
 }
 
-/* A tracee stops for its tracer: the kernel calls that trapped, whatever the signal. */
-static int code_of(int status, int *value)
-{
-	if (WIFEXITED(status)) {
-		*value = WEXITSTATUS(status);
-		return CLD_EXITED;
-	}
-	if (WIFSIGNALED(status)) {
-		*value = WTERMSIG(status);
-		return WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED;
-	}
-	if (WIFCONTINUED(status)) {
-		*value = SIGCONT;
-		return CLD_CONTINUED;
-	}
-	*value = (int)((unsigned)status >> 8);
-	return CLD_TRAPPED;
-}
-
 void wait_call_siginfo(struct piece pieces[2], const struct wait_result *r, bool compat)
 {
-	int value = 0, code = r ? code_of(r->status, &value) : 0;
+	siginfo_t info = { 0 };
 
-	pieces[0] = (struct piece){ 0, 12, { r ? SIGCHLD : 0, 0, code } };
+	/* A tracee stops for its tracer: the kernel calls that trapped, whatever the signal. */
+	if (r)
+		status_to_siginfo(r->status, true, &info);
+	pieces[0] = (struct piece){ 0, 12, { info.si_signo, 0, info.si_code } };
 	/* With 64 bits the part that depends on the signal begins at a multiple of 8. */
 	pieces[1] = (struct piece){ compat ? 12 : 16, 12, { 0 } };
 	if (r) {
 		pieces[1].v[0] = r->tid;
 		pieces[1].v[1] = (int32_t)r->uid;
-		pieces[1].v[2] = value;
+		pieces[1].v[2] = info.si_status;
 	}
 }
 
