@@ -13,7 +13,7 @@ all: build
 
 help:
 	@echo 'make               build into $(BUILD)/'
-	@echo 'make demo          two tracers on one program, and cotrace ps beside them'
+	@echo 'make demo          two tracers on one program, cotrace ps beside them; gdb and strace on one'
 	@echo 'make test          unit, kernel, system tests and lint (T="name ..." for some)'
 	@echo 'make install       PREFIX=$(PREFIX), DESTDIR as usual'
 	@echo 'make bench         cotrace beside its peers, in ratios'

@@ -3,7 +3,7 @@
 
 The wrapper is "BUILD/cli/cotrace run --", or the words of COTRACE_RUN: "env" compares the tool
 with itself, which shows whether a comparison is stable. COTRACE_COMPAT_ROUNDS says how often;
-in a campaign (COTRACE_TEST_LONG) it is fifty times.
+in a campaign (COTRACE_TEST_LONG) it is fifty times. All rounds are made, whatever comes of one.
 """
 import contextlib
 import difflib
@@ -34,6 +34,12 @@ os.environ['COTRACE_BUILD'] = BUILD
 os.environ['LC_ALL'] = 'C'
 os.environ.pop('DEBUGINFOD_URLS', None)
 TESTS = []
+SHOWN_MAX = 3  # failures of a test that are shown whole
+
+
+class Rounds:
+    """What has come of those of a test."""
+    good, bad = 0, []
 
 
 class Skip(Exception):
@@ -277,13 +283,23 @@ def same(case, normalise=normal, rounds=None):
     if SHOW:
         print('\n'.join('# ' + line for line in expected))
     for number in range(rounds or ROUNDS):
-        got = as_lines(case(WRAPPER), normalise)
-        if got != expected:
-            # Only what differs from itself too is no difference.
-            expected = as_lines(case(NATIVE), normalise)
-        if got != expected:
-            diff = difflib.unified_diff(expected, got, 'natively', 'wrapped', n=3, lineterm='')
-            raise Failure('round %d\n%s' % (number + 1, '\n'.join(list(diff)[:200])))
+        try:
+            got = as_lines(case(WRAPPER), normalise)
+            if got != expected:
+                # Only what differs from itself too is no difference.
+                expected = as_lines(case(NATIVE), normalise)
+            if got != expected:
+                diff = difflib.unified_diff(expected, got, 'natively', 'wrapped', n=3, lineterm='')
+                raise Failure('\n'.join(list(diff)[:200]))
+            Rounds.good += 1
+        except Failure as failure:
+            Rounds.bad.append('round %d\n%s' % (number + 1, failure))
+
+
+def counted():
+    """How often it was the same, when that was asked more than once."""
+    total = Rounds.good + len(Rounds.bad)
+    return ' (%d of %d)' % (Rounds.good, total) if total > 1 else ''
 
 
 def still_differ():
@@ -299,6 +315,7 @@ def main():
     for number, function in enumerate(tests, 1):
         started = time.monotonic()
         word, why = 'ok', ''
+        Rounds.good, Rounds.bad = 0, []
         try:
             if 'COTRACE_RUN' not in os.environ and not os.path.exists(COTRACE):
                 raise Skip('there is no cotrace')
@@ -308,6 +325,8 @@ def main():
                     function.__name__.replace('static_', '', 1) in differ:
                 raise Skip('differs still: issue 4')
             function()
+            if Rounds.bad:
+                raise Failure('\n'.join(Rounds.bad[:SHOWN_MAX]))
         except Skip as reason:
             why = ' # SKIP %s' % reason
         except Exception as error:  # whatever it was, the next test runs
@@ -317,5 +336,5 @@ def main():
             for line in text.splitlines():
                 print('# ' + line[:1000])
         print('# %.1f s' % (time.monotonic() - started))
-        print('%s %d - %s%s' % (word, number, function.__name__, why), flush=True)
+        print('%s %d - %s%s%s' % (word, number, function.__name__, counted(), why), flush=True)
     return 1 if failed else 0

@@ -38,6 +38,13 @@ def make(*command, cwd, log):
             sys.exit('%s failed: see %s' % (' '.join(command), out.name))
 
 
+def install():
+    """What only this runner needs; what is missing is said by the script."""
+    if subprocess.run([os.path.join(HERE, '..', '..', 'tools', 'bootstrap'),
+                       os.path.basename(sys.argv[0])]).returncode:
+        sys.exit(1)
+
+
 def folder(*names):
     path = os.path.join(STORE, *names)
     os.makedirs(path, exist_ok=True)
